@@ -1,0 +1,33 @@
+.PHONY: up install test lint types check bench lock clean
+PY = .venv/bin/python
+
+up: install            ## the whole system on this machine, simulated hardware
+	.venv/bin/sealroom up
+
+install:               ## .venv with the pinned, hash-locked set
+	@scripts/setup runtime
+
+install-dev:
+	@scripts/setup dev
+
+test: install-dev lint types   ## everything that must hold: lint, types, import rules, all tests
+	$(PY) -m pytest -n 2 --dist loadgroup
+
+lint: install-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: install-dev
+	$(PY) -m mypy
+
+bench: install-dev     ## every measurement in bench/, each a ratio taken in one run
+	$(PY) bench/run.py
+
+lock:                  ## new pins after an edit of pyproject.toml (hashes, no download addresses)
+	$(PY) -m pip install -q uv==0.13.9
+	.venv/bin/uv pip compile -q --generate-hashes --extra engine --extra build pyproject.toml -o requirements/runtime.lock
+	.venv/bin/uv pip compile -q --generate-hashes --extra engine --extra build --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	.venv/bin/uv pip compile -q --no-deps --generate-hashes requirements/model.in -o requirements/model.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
