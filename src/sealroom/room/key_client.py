@@ -1,0 +1,135 @@
+"""How a room gets its model's key: the client's half of the KBS handshake. ``spec/key-release.md`` section 1.
+
+Our broker or a stock Trustee may stand on the other side, and neither is trusted: what comes back is opened with a
+key that was born here for this one exchange, and the sealed model says by its own tags whether it is the right one.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sealroom.errors import (
+    MalformedError,
+    MisuseError,
+    RefusedError,
+    SealroomError,
+    UnavailableError,
+    UnverifiedError,
+)
+from sealroom.evidence import Attester
+from sealroom.kbs.binding import fit, primary_digest
+from sealroom.kbs.errors_json import ErrorReply, parse_error
+from sealroom.kbs.evidence import format_for
+from sealroom.kbs.json_text import JsonObject
+from sealroom.kbs.jwe import open_jwe
+from sealroom.kbs.messages import PREFIX, Attestation, Request, ResourceId, parse_challenge, parse_token
+from sealroom.kbs.tee_key import ec_jwk
+
+__all__ = ["fetch_key"]
+
+_log = logging.getLogger("sealroom.room")
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_MAX_ANSWER = 4 * 1024 * 1024
+_BROKER_DOWN = "start the broker, or correct its address; the room asks again"
+
+
+async def fetch_key(
+    broker_url: str, resource: str, attester: Attester, *, init_data: bytes | None = None, tee: str = "snp",
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> bytes:  # fmt: skip
+    """Prove this machine to the broker and return the key called ``resource``.
+
+    Args:
+        broker_url: ``https://kbs.example:8080``; the protocol's path is added.
+        resource: ``models/smollm2/v1`` (``kbs:///`` in front is allowed).
+        attester: this machine's silicon; asked once.
+        init_data: the document whose digest HOST_DATA holds, or None.
+        tee: the protocol's name for the hardware, said before there is evidence.
+        transport: for tests, and for rooms with their own way out.
+
+    Raises:
+        UnavailableError: the broker does not answer, or says that it can not now.
+        RefusedError, UnverifiedError: it says no; the code is the one that it gave.
+        MalformedError: it does not speak KBS 0.4.0.
+    """
+    name = ResourceId.parse(resource)
+    private = ec.generate_private_key(ec.SECP256R1())
+    # The handshake's cookie lives in this client and dies with it. No proxy is taken from the environment.
+    async with httpx.AsyncClient(base_url=broker_url, timeout=_TIMEOUT, transport=transport, trust_env=False) as http:
+        nonce = parse_challenge(await _call(http, "POST", "/auth", Request(tee=tee).encode()))
+        jwk = ec_jwk(private.public_key(), alg="ECDH-ES+A256KW")
+        runtime: JsonObject = {"nonce": nonce, "tee-pubkey": jwk}
+        body = await asyncio.to_thread(_attestation, attester, tee, runtime, init_data)
+        token = parse_token(await _call(http, "POST", "/attest", body))
+        answer = await _call(http, "GET", f"/resource/{name}", token=token)
+    return open_jwe(private, answer)
+
+
+def _attestation(attester: Attester, tee: str, runtime: JsonObject, init_data: bytes | None) -> bytes:
+    form = format_for(tee)
+    collected = attester.collect(fit(primary_digest(runtime, ""), form.report_data_size))
+    if collected.tee is not form.tee:
+        raise MisuseError("room.wrong-tee", "the attester is of another TEE than was announced to the broker",
+                          got=collected.tee, expected=form.tee)  # fmt: skip
+    return Attestation(
+        runtime_data=runtime,
+        primary_evidence=form.write(collected.raw, collected.collateral), init_data=init_data,
+    ).encode()  # fmt: skip
+
+
+async def _call(
+    http: httpx.AsyncClient, method: str, path: str, body: bytes | None = None, *, token: str | None = None
+) -> bytes:
+    headers = {} if body is None else {"content-type": "application/json"}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
+    try:
+        async with http.stream(method, PREFIX + path, content=body, headers=headers) as response:
+            answer = await _read(response)
+    except httpx.InvalidURL as error:
+        raise MisuseError("room.broker-address", "the broker's address is not a URL") from error
+    except httpx.UnsupportedProtocol as error:
+        raise MisuseError("room.broker-address", "the broker's address is not http or https") from error
+    except httpx.HTTPError as error:
+        raise UnavailableError("room.broker-unreachable", "the broker does not answer", where=_place(http, path),
+                               got=type(error).__name__, hint=_BROKER_DOWN) from error  # fmt: skip
+    _log.debug("broker answered %s with %d, %d bytes", path, response.status_code, len(answer))
+    if response.status_code == HTTPStatus.OK:
+        return answer
+    raise _refusal(response.status_code, answer, _place(http, path))
+
+
+async def _read(response: httpx.Response) -> bytes:
+    answer = bytearray()
+    async for chunk in response.aiter_bytes():
+        answer += chunk
+        if len(answer) > _MAX_ANSWER:
+            raise MalformedError("room.broker-answer", "the broker's answer is longer than any key")
+    return bytes(answer)
+
+
+def _place(http: httpx.AsyncClient, path: str) -> str:
+    return f"{http.base_url.copy_with(username=None, password=None)}".rstrip("/") + PREFIX + path
+
+
+def _refusal(status: int, raw: bytes, where: str) -> SealroomError:
+    try:
+        reply = parse_error(raw)
+    except MalformedError:
+        reply = ErrorReply(name="", detail="", codes=())
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UnavailableError("room.broker-unavailable", "the broker can not answer now", where=where,
+                                got=f"{status} {reply.detail}".strip(), hint=_BROKER_DOWN)  # fmt: skip
+    if not reply.name:
+        return MalformedError("room.broker-answer", "the answer is not one of a KBS 0.4.0 broker", where=where,
+                              got=f"status {status}", hint="is this the broker's address?")  # fmt: skip
+    family = UnverifiedError if reply.name in {"TokenNotFound", "TokenVerifierError"} else RefusedError
+    code = reply.codes[0] if reply.codes else _FALLBACK.get(reply.name, "broker.refused")
+    return family(code, "the broker refuses the key", where=where, got=f"{reply.name}: {reply.detail}",
+                  hint="`sealroom broker log` on the broker's side has the whole reason")  # fmt: skip
+
+
+_FALLBACK = {"PolicyDeny": "broker.policy-deny", "AttestationError": "broker.attestation-refused"}
