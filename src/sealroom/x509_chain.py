@@ -1,0 +1,290 @@
+"""A chain of certificates to a root that is pinned by fingerprint, at a given time; and revocation lists.
+
+Nothing here knows a TEE. The caller names the anchors (SHA-256 of a root's DER), the signature schemes that it takes,
+and the time; nothing is fetched and no clock is read.
+
+What is remembered between calls is arithmetic only: that these bytes parse to this certificate, that this signature
+over these bytes holds under this key. Anchors, names, CA rules, windows and revocation are judged anew each time, so
+that a remembered result can not make a verdict weaker than a fresh one. Only signatures under a pinned root are
+remembered, so that a stranger can not push them out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import pairwise
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from sealroom.der import BIT_STRING, BOOLEAN, INTEGER, SEQUENCE, read_whole
+from sealroom.errors import MalformedError, MisuseError, UnverifiedError
+from sealroom.evidence import Validity
+from sealroom.x509_reader import (
+    Certificate,
+    RevocationList,
+    SignatureScheme,
+    read_certificate,
+    read_certificates,
+    read_crl,
+)
+from sealroom.x509_reader import forget as forget_read
+
+__all__ = ["PublicKey", "VerifiedChain", "forget", "public_key", "require_aware", "verify_chain", "verify_crl"]
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+_BASIC_CONSTRAINTS = "2.5.29.19"
+_KEY_USAGE = "2.5.29.15"
+_UNDERSTOOD = frozenset({_BASIC_CONSTRAINTS, _KEY_USAGE})
+"""Extensions that may be critical: what they say is obeyed."""
+
+_DIGITAL_SIGNATURE, _KEY_CERT_SIGN, _CRL_SIGN = 1 << 0, 1 << 5, 1 << 6
+
+_MAX_CHAIN = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedChain:
+    """Certificates from a leaf to a pinned root, every signature, rule and window of which held."""
+
+    certificates: tuple[Certificate, ...]
+    """Leaf first, root last."""
+    validity: Validity
+    """Intersection of all windows."""
+
+    @property
+    def leaf(self) -> Certificate:
+        """The end-entity certificate."""
+        return self.certificates[0]
+
+    @property
+    def root(self) -> Certificate:
+        """The pinned one."""
+        return self.certificates[-1]
+
+
+def verify_chain(
+    leaf: bytes, issuers: bytes, *, anchors: frozenset[bytes], schemes: frozenset[SignatureScheme], at: datetime
+) -> VerifiedChain:
+    """Verify that ``leaf`` leads, through ``issuers`` in their order, to one of ``anchors``.
+
+    1. Read: the leaf (DER or PEM), the issuers (PEM, each issued by the one after it, the root last; a copy of the
+       leaf in front is passed over, since cloud metadata services send one).
+    2. The last one's fingerprint is an anchor. Before any signature, so that a stranger's chain costs nothing.
+       The root's own signature is not checked: its bytes are the pinned ones.
+    3. Each is issued by the next: names equal to the byte, issuer a CA that may sign certificates, path length kept,
+       every critical extension understood, scheme accepted, signature good.
+    4. The leaf is no CA.
+    5. Every window contains ``at``.
+
+    Raises:
+        MalformedError: something is not a certificate.
+        UnverifiedError: ``x509.*``: a step does not hold.
+    """
+    require_aware(at)
+    # 1.
+    first = read_certificate(leaf)
+    above = read_certificates(issuers)
+    if above[0].der == first.der:
+        above = above[1:]
+    chain = (first, *above)
+    if not 2 <= len(chain) <= _MAX_CHAIN:
+        raise UnverifiedError("x509.chain-length", "a chain is too short or too long", got=len(chain),
+                              expected=f"2 to {_MAX_CHAIN} certificates")  # fmt: skip
+    # 2.
+    _require_anchor(chain[-1], anchors)
+    # 3.
+    for depth, (certificate, issuer) in enumerate(pairwise(chain)):
+        _require_issued(certificate, issuer, intermediates_below=depth, schemes=schemes)
+    # 4.
+    _require_end_entity(first)
+    # 5.
+    for certificate in chain:
+        _require_window(certificate.validity, at, f"the certificate {certificate.subject}")
+    return VerifiedChain(certificates=chain, validity=_meet([certificate.validity for certificate in chain]))
+
+
+def verify_crl(
+    raw: bytes, *, issuer: Certificate, schemes: frozenset[SignatureScheme], at: datetime
+) -> RevocationList:
+    """Verify that ``issuer`` (itself already verified) signed this revocation list, and that it holds at ``at``.
+
+    The list covers what the issuer issued (RFC 5280 section 5: no indirect and no delta list is accepted, because
+    the extensions that make one are critical and not understood here).
+
+    Raises:
+        MalformedError: not a revocation list.
+        UnverifiedError: ``x509.*``: a step does not hold.
+    """
+    require_aware(at)
+    crl = read_crl(raw)
+    if crl.issuer.der != issuer.subject.der:
+        raise UnverifiedError("x509.crl-issuer", "the revocation list is of another issuer", got=str(crl.issuer),
+                              expected=str(issuer.subject))  # fmt: skip
+    usage = _key_usage(issuer)
+    if usage is not None and not usage & _CRL_SIGN:
+        raise UnverifiedError("x509.crl-issuer", f"{issuer.subject} may not sign revocation lists")
+    critical = [oid for oid, extension in crl.extensions.items() if extension.critical]
+    if critical:
+        raise UnverifiedError("x509.critical-extension", "the revocation list has a critical extension that is not "
+                              "understood", got=", ".join(critical))  # fmt: skip
+    _require_signature(crl, issuer, schemes, f"the revocation list of {crl.issuer}")
+    _require_window(crl.validity, at, f"the revocation list of {crl.issuer}")
+    return crl
+
+
+def public_key(certificate: Certificate) -> PublicKey:
+    """The certificate's key.
+
+    Raises:
+        UnverifiedError: ``x509.public-key``: neither RSA nor a named curve, or not a key at all.
+    """
+    return _load_key(certificate.public_key)
+
+
+def forget() -> None:
+    """Drop everything that is remembered: for measurements of the cold case."""
+    forget_read()
+    _load_key.cache_clear()
+    _signature_holds.cache_clear()
+
+
+def require_aware(at: datetime) -> None:
+    """Raise `MisuseError` unless ``at`` says its time zone."""
+    if at.tzinfo is None:
+        raise MisuseError("time.naive", "a time without a time zone can not be compared", got=at.isoformat())
+
+
+def _require_anchor(root: Certificate, anchors: frozenset[bytes]) -> None:
+    if root.fingerprint not in anchors:
+        raise UnverifiedError(
+            "x509.untrusted-root",
+            "the chain ends in a root that nobody here trusts; its name is no anchor",
+            where=str(root.subject),
+            got=f"sha256:{root.fingerprint.hex()}",
+            expected="one of " + ", ".join(f"sha256:{anchor.hex()}" for anchor in sorted(anchors))
+            if anchors
+            else "none",
+            hint="compare the fingerprint with the vendor's own; simulated hardware must be named in the policy",
+        )
+
+
+def _require_issued(
+    certificate: Certificate, issuer: Certificate, *, intermediates_below: int, schemes: frozenset[SignatureScheme]
+) -> None:
+    if certificate.issuer.der != issuer.subject.der:
+        raise UnverifiedError("x509.issuer-name", f"{certificate.subject} was not issued by the next certificate",
+                              got=str(issuer.subject), expected=str(certificate.issuer))  # fmt: skip
+    _require_understood(issuer)
+    _require_understood(certificate)
+    is_ca, path_length = _basic_constraints(issuer)
+    usage = _key_usage(issuer)
+    if not is_ca or (usage is not None and not usage & _KEY_CERT_SIGN):
+        raise UnverifiedError("x509.not-a-ca", f"{issuer.subject} may not issue certificates")
+    if path_length is not None and intermediates_below > path_length:
+        raise UnverifiedError("x509.path-length", f"{issuer.subject} may not have so many CAs below it",
+                              got=intermediates_below, expected=f"at most {path_length}")  # fmt: skip
+    _require_signature(certificate, issuer, schemes, f"the certificate {certificate.subject}")
+
+
+def _require_end_entity(leaf: Certificate) -> None:
+    _require_understood(leaf)
+    usage = _key_usage(leaf)
+    if _basic_constraints(leaf)[0] or (usage is not None and not usage & _DIGITAL_SIGNATURE):
+        raise UnverifiedError("x509.not-an-end-entity", f"{leaf.subject} is not a key for signing evidence")
+
+
+def _require_understood(certificate: Certificate) -> None:
+    critical = {oid for oid, extension in certificate.extensions.items() if extension.critical}
+    unknown = sorted(critical - _UNDERSTOOD)
+    if unknown:
+        raise UnverifiedError("x509.critical-extension", f"{certificate.subject} has a critical extension that is "
+                              "not understood", got=", ".join(unknown))  # fmt: skip
+
+
+def _basic_constraints(certificate: Certificate) -> tuple[bool, int | None]:
+    """Whether it is a CA, and how many CAs may stand between it and a leaf (RFC 5280 section 4.2.1.9)."""
+    extension = certificate.extensions.get(_BASIC_CONSTRAINTS)
+    if extension is None:
+        return False, None
+    reader = read_whole(extension.value, SEQUENCE).reader()
+    is_ca = reader.take_if(BOOLEAN)
+    path_length = reader.take_if(INTEGER)
+    reader.end()
+    length = None if path_length is None else path_length.integer()
+    if length is not None and length < 0:
+        raise MalformedError("x509.path-length", "a path length is negative", got=length)
+    return is_ca is not None and is_ca.boolean(), length
+
+
+def _key_usage(certificate: Certificate) -> int | None:
+    extension = certificate.extensions.get(_KEY_USAGE)
+    return None if extension is None else read_whole(extension.value, BIT_STRING).flags()
+
+
+def _require_window(validity: Validity, at: datetime, what: str) -> None:
+    if not validity.holds_at(at):
+        early = at < validity.not_before
+        raise UnverifiedError(
+            "x509.not-yet-valid" if early else "x509.expired",
+            f"{what} is not valid yet" if early else f"{what} has run out",
+            got=at.isoformat(),
+            expected=f"{validity.not_before.isoformat()} to {validity.not_after.isoformat()}",
+            hint="check the clock that gave this time" if early else "fetch current collateral",
+        )
+
+
+def _meet(windows: Sequence[Validity]) -> Validity:
+    meet = windows[0]
+    for window in windows[1:]:
+        meet = meet.meet(window)
+    return meet
+
+
+def _require_signature(
+    signed: Certificate | RevocationList, issuer: Certificate, schemes: frozenset[SignatureScheme], what: str
+) -> None:
+    if signed.scheme not in schemes:
+        raise UnverifiedError("x509.signature-algorithm", f"{what} is signed in a way that is not accepted here",
+                              got=signed.scheme.value,
+                              expected="; ".join(sorted(scheme.value for scheme in schemes)))  # fmt: skip
+    try:
+        _signature_holds(issuer.public_key, signed.scheme, signed.tbs, signed.signature)
+    except InvalidSignature:
+        raise UnverifiedError("x509.signature", f"{what} does not bear the signature of {issuer.subject}") from None
+
+
+@lru_cache(maxsize=256)
+def _signature_holds(spki: bytes, scheme: SignatureScheme, message: bytes, signature: bytes) -> None:
+    """Raise `InvalidSignature` or return; only a return is remembered."""
+    key = _load_key(spki)
+    if scheme is SignatureScheme.RSA_PSS_SHA384:
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise InvalidSignature
+        pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
+        key.verify(signature, message, pss, hashes.SHA384())
+    else:
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise InvalidSignature
+        digest = hashes.SHA256() if scheme is SignatureScheme.ECDSA_SHA256 else hashes.SHA384()
+        key.verify(signature, message, ec.ECDSA(digest))
+
+
+@lru_cache(maxsize=256)
+def _load_key(spki: bytes) -> PublicKey:
+    try:
+        key = load_der_public_key(spki)
+    except (ValueError, UnsupportedAlgorithm) as reason:
+        raise UnverifiedError("x509.public-key", f"a certificate's key can not be read: {reason}") from None
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise UnverifiedError("x509.public-key", "a certificate's key is neither RSA nor on a named curve",
+                              got=type(key).__name__)  # fmt: skip
+    # shorter ones are no proof today, and longer ones only burn time
+    if isinstance(key, rsa.RSAPublicKey) and not 2048 <= key.key_size <= 8192:
+        raise UnverifiedError("x509.public-key", "an RSA key has a size that is not accepted",
+                              got=f"{key.key_size} bits", expected="2048 to 8192 bits")  # fmt: skip
+    return key

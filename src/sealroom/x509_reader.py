@@ -1,0 +1,338 @@
+"""Certificates and revocation lists (RFC 5280) as they are read: untrusted, and nothing more than their bytes say.
+
+`x509_chain` decides which of them to believe. PEM and DER are taken, both strictly: a PEM text holds blocks of the
+one expected label with nothing but white space (or the NUL bytes that some services append) between and after them.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType
+
+from sealroom.der import (
+    BIT_STRING,
+    BOOLEAN,
+    CONTEXT_0,
+    CONTEXT_3,
+    GENERALIZED_TIME,
+    INTEGER,
+    OBJECT_IDENTIFIER,
+    OCTET_STRING,
+    SEQUENCE,
+    SET,
+    UTC_TIME,
+    DerReader,
+    Element,
+    read_whole,
+)
+from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.evidence import Validity
+
+__all__ = [
+    "Certificate",
+    "Extension",
+    "Name",
+    "RevocationList",
+    "SignatureScheme",
+    "forget",
+    "read_certificate",
+    "read_certificates",
+    "read_crl",
+]
+
+MAX_CERTIFICATE = 16 * 1024
+MAX_CRL = 16 * 1024 * 1024
+
+_COMMON_NAME = "2.5.4.3"
+
+
+class SignatureScheme(Enum):
+    """What a certificate may be signed with. Whoever verifies a chain says which of these it takes."""
+
+    RSA_PSS_SHA384 = "RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt of 48 bytes"
+    ECDSA_SHA256 = "ECDSA with SHA-256"
+    ECDSA_SHA384 = "ECDSA with SHA-384"
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A distinguished name: equal only if the bytes are."""
+
+    der: bytes
+    common_name: str
+
+    def __str__(self) -> str:
+        return self.common_name or self.der.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """The value is the content of the extension's OCTET STRING, as raw bytes: not every vendor puts DER there."""
+
+    critical: bool
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A version 3 certificate."""
+
+    der: bytes = field(repr=False)
+    fingerprint: bytes
+    """SHA-256 of the DER."""
+    tbs: bytes = field(repr=False)
+    """What is signed."""
+    serial: int
+    issuer: Name
+    subject: Name
+    validity: Validity
+    public_key: bytes = field(repr=False)
+    """SubjectPublicKeyInfo, DER."""
+    extensions: Mapping[str, Extension] = field(repr=False)
+    """By dotted object identifier."""
+    scheme: SignatureScheme
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationList:
+    """A certificate revocation list."""
+
+    tbs: bytes = field(repr=False)
+    issuer: Name
+    validity: Validity
+    revoked: frozenset[int] = field(repr=False)
+    """Serial numbers."""
+    extensions: Mapping[str, Extension] = field(repr=False)
+    scheme: SignatureScheme
+    signature: bytes = field(repr=False)
+
+
+def read_certificate(raw: bytes) -> Certificate:
+    """Read exactly one certificate, DER or PEM."""
+    if not _is_pem(raw):
+        return _certificate(raw)
+    certificates = read_certificates(raw)
+    if len(certificates) != 1:
+        raise MalformedError("x509.pem", "one certificate is expected", got=len(certificates), expected=1)
+    return certificates[0]
+
+
+def read_certificates(raw: bytes) -> tuple[Certificate, ...]:
+    """Read a PEM text of one or more certificates, in their order; or one in DER."""
+    if not _is_pem(raw):
+        return (_certificate(raw),)
+    return tuple(_certificate(block) for block in _pem_blocks(raw, b"CERTIFICATE"))
+
+
+def read_crl(raw: bytes) -> RevocationList:
+    """Read exactly one revocation list, DER or PEM."""
+    if not _is_pem(raw):
+        return _crl(raw)
+    blocks = _pem_blocks(raw, b"X509 CRL")
+    if len(blocks) != 1:
+        raise MalformedError("x509.pem", "one revocation list is expected", got=len(blocks), expected=1)
+    return _crl(blocks[0])
+
+
+def forget() -> None:
+    """Drop what is remembered of certificates and lists read before: for measurements of the cold case."""
+    _certificate.cache_clear()
+    _crl.cache_clear()
+
+
+@lru_cache(maxsize=256)
+def _certificate(der: bytes) -> Certificate:
+    # a pure function of its bytes, so that remembering it can not change any verdict
+    _require_size(der, MAX_CERTIFICATE, "certificate")
+    body, scheme, signature = _signed(der)
+    tbs = body.reader()
+    version = tbs.take_if(CONTEXT_0)
+    if version is None or read_whole(version.content, INTEGER).integer() != 2:
+        raise MalformedError("x509.version", "a certificate is not of version 3")
+    serial = tbs.take(INTEGER).integer()
+    _require_same_scheme(scheme, tbs.take(SEQUENCE))
+    issuer = _name(tbs.take(SEQUENCE))
+    validity = _validity(tbs.take(SEQUENCE))
+    subject = _name(tbs.take(SEQUENCE))
+    public_key = tbs.take(SEQUENCE).whole
+    extensions = _extensions(tbs.take_if(CONTEXT_3))
+    tbs.end()
+    return Certificate(
+        der=der, fingerprint=hashlib.sha256(der).digest(), tbs=body.whole, serial=serial, issuer=issuer,
+        subject=subject, validity=validity, public_key=public_key, extensions=extensions,
+        scheme=scheme, signature=signature,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _crl(der: bytes) -> RevocationList:
+    _require_size(der, MAX_CRL, "revocation list")
+    body, scheme, signature = _signed(der)
+    tbs = body.reader()
+    version = tbs.take_if(INTEGER)
+    if version is not None and version.integer() != 1:
+        raise MalformedError("x509.version", "a revocation list is of an unknown version", got=version.integer())
+    _require_same_scheme(scheme, tbs.take(SEQUENCE))
+    issuer = _name(tbs.take(SEQUENCE))
+    this_update = tbs.take(UTC_TIME, GENERALIZED_TIME).time()
+    if not (tbs.next_is(UTC_TIME) or tbs.next_is(GENERALIZED_TIME)):
+        raise MalformedError("x509.crl-without-end", "a revocation list does not say until when it holds")
+    next_update = tbs.take().time()
+    entries = tbs.take_if(SEQUENCE)
+    extensions = _extensions(tbs.take_if(CONTEXT_0))
+    tbs.end()
+    return RevocationList(
+        tbs=body.whole, issuer=issuer, validity=Validity(not_before=this_update, not_after=next_update),
+        revoked=frozenset() if entries is None else _revoked(entries), extensions=extensions,
+        scheme=scheme, signature=signature,
+    )  # fmt: skip
+
+
+def _revoked(entries: Element) -> frozenset[int]:
+    serials = set()
+    reader = entries.reader()
+    while not reader.at_end():
+        entry = reader.take(SEQUENCE).reader()
+        serials.add(entry.take(INTEGER).integer())
+        entry.take(UTC_TIME, GENERALIZED_TIME).time()
+        for oid, extension in _extension_list(entry.take_if(SEQUENCE)).items():
+            # RFC 5280 section 5.3: a critical one can change what the entry speaks of (an indirect list)
+            if extension.critical:
+                raise UnverifiedError("x509.critical-extension", "an entry of a revocation list has a critical "
+                                      "extension that is not understood", got=oid)  # fmt: skip
+        entry.end()
+    return frozenset(serials)
+
+
+def _signed(der: bytes) -> tuple[Element, SignatureScheme, bytes]:
+    """The outer structure that certificates and lists share: what is signed, how, and the signature."""
+    outer = read_whole(der, SEQUENCE).reader()
+    body = outer.take(SEQUENCE)
+    scheme = _scheme(outer.take(SEQUENCE))
+    signature = outer.take(BIT_STRING).bits()
+    outer.end()
+    return body, scheme, signature
+
+
+def _extensions(explicit: Element | None) -> Mapping[str, Extension]:
+    return _extension_list(None if explicit is None else read_whole(explicit.content, SEQUENCE))
+
+
+def _extension_list(extensions: Element | None) -> Mapping[str, Extension]:
+    found: dict[str, Extension] = {}
+    reader = DerReader(b"") if extensions is None else extensions.reader()
+    while not reader.at_end():
+        extension = reader.take(SEQUENCE).reader()
+        oid = extension.take(OBJECT_IDENTIFIER).oid()
+        critical = extension.take_if(BOOLEAN)
+        value = extension.take(OCTET_STRING).content
+        extension.end()
+        if oid in found:
+            raise MalformedError("x509.repeated-extension", "an extension stands twice in one structure", got=oid)
+        found[oid] = Extension(critical is not None and critical.boolean(), value)
+    return MappingProxyType(found)
+
+
+def _name(name: Element) -> Name:
+    common_names = []
+    reader = name.reader()
+    while not reader.at_end():
+        attributes = reader.take(SET).reader()
+        while not attributes.at_end():
+            attribute = attributes.take(SEQUENCE).reader()
+            oid, value = attribute.take(OBJECT_IDENTIFIER).oid(), attribute.take()
+            attribute.end()
+            if oid == _COMMON_NAME:
+                common_names.append(value.content.decode("utf-8", "backslashreplace"))
+    if len(common_names) > 1:
+        raise MalformedError("x509.name", "a name has more than one common name", got=len(common_names))
+    return Name(name.whole, common_names[0] if common_names else "")
+
+
+def _validity(validity: Element) -> Validity:
+    reader = validity.reader()
+    not_before = reader.take(UTC_TIME, GENERALIZED_TIME).time()
+    not_after = reader.take(UTC_TIME, GENERALIZED_TIME).time()
+    reader.end()
+    return Validity(not_before=not_before, not_after=not_after)
+
+
+def _scheme(algorithm: Element) -> SignatureScheme:
+    scheme = _SCHEMES.get(algorithm.whole)
+    if scheme is None:
+        raise UnverifiedError("x509.signature-algorithm", "a certificate or revocation list is signed in a way that "
+                              "is not accepted", got=algorithm.whole.hex(),
+                              expected="; ".join(scheme.value for scheme in SignatureScheme))  # fmt: skip
+    return scheme
+
+
+def _require_same_scheme(outer: SignatureScheme, inner: Element) -> None:
+    # RFC 5280 section 4.1.1.2: only the inner one is signed
+    if _scheme(inner) is not outer:
+        raise MalformedError("x509.signature-algorithm", "the signed and the unsigned signature algorithm differ")
+
+
+def _require_size(der: bytes, limit: int, what: str) -> None:
+    if len(der) > limit:
+        raise MalformedError(
+            "x509.too-long", f"a {what} is longer than any that we read", got=len(der), expected=limit
+        )
+
+
+def _is_pem(raw: bytes) -> bool:
+    return raw.lstrip(b" \t\r\n").startswith(b"-----BEGIN ")
+
+
+_PEM_BLOCK = re.compile(
+    rb"\s*-----BEGIN ([A-Z0-9 ]{1,32})-----\r?\n([A-Za-z0-9+/=\r\n]*)-----END \1-----[ \t]*\r?\n?"
+)
+
+
+def _pem_blocks(raw: bytes, label: bytes) -> list[bytes]:
+    blocks = []
+    offset = 0
+    end = len(raw.rstrip(b"\x00 \t\r\n"))
+    while offset < end:
+        match = _PEM_BLOCK.match(raw, offset)
+        if match is None or match[1] != label:
+            raise MalformedError("x509.pem", f"only PEM blocks of the kind {label.decode()} are expected",
+                                 where=f"byte {offset}", got=repr(raw[offset : offset + 32]))  # fmt: skip
+        try:
+            blocks.append(base64.b64decode(match[2].translate(None, b"\r\n"), validate=True))
+        except binascii.Error as reason:
+            raise MalformedError("x509.pem", f"a PEM block is not base64: {reason}", where=f"byte {offset}") from None
+        offset = match.end()
+    return blocks
+
+
+def _algorithm_identifiers() -> dict[bytes, SignatureScheme]:
+    """Every encoding that is met, whole: an AlgorithmIdentifier that is not exactly one of these is refused.
+
+    RSASSA-PSS (RFC 4055): hash parameters are NULL or absent, and the default trailer field is absent (DER) or
+    written out (AMD's certificates do).
+    """
+    known = {
+        bytes.fromhex("300a06082a8648ce3d040302"): SignatureScheme.ECDSA_SHA256,
+        bytes.fromhex("300a06082a8648ce3d040303"): SignatureScheme.ECDSA_SHA384,
+    }
+    for null in (b"\x05\x00", b""):
+        sha384 = _tlv(0x30, bytes.fromhex("0609608648016503040202") + null)
+        mgf1 = _tlv(0x30, bytes.fromhex("06092a864886f70d010108") + sha384)
+        for trailer in (b"", bytes.fromhex("a303020101")):
+            parameters = _tlv(0xA0, sha384) + _tlv(0xA1, mgf1) + bytes.fromhex("a203020130") + trailer
+            identifier = bytes.fromhex("06092a864886f70d01010a") + _tlv(0x30, parameters)
+            known[_tlv(0x30, identifier)] = SignatureScheme.RSA_PSS_SHA384
+    return known
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    return bytes((tag, len(content))) + content
+
+
+_SCHEMES = _algorithm_identifiers()
