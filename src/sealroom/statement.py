@@ -18,7 +18,15 @@ import rfc8785
 
 from sealroom.errors import MalformedError, SealroomError
 
-__all__ = ["DIGEST_SIZE", "MAX_STATEMENT_SIZE", "NONCE_SIZE", "STATEMENT_VERSION", "RoomStatement", "parse_statement"]
+__all__ = [
+    "DIGEST_SIZE",
+    "MAX_STATEMENT_SIZE",
+    "NONCE_SIZE",
+    "STATEMENT_VERSION",
+    "RoomStatement",
+    "parse_statement",
+    "statement_members",
+]
 
 STATEMENT_VERSION = 1
 MAX_STATEMENT_SIZE = 64 * 1024
@@ -62,10 +70,15 @@ class RoomStatement:
         Raises:
             MalformedError: a value is outside its form or range; `parse_statement` would refuse it too.
         """
-        members = {name: form.write(getattr(self, name)) for name, form in _FORMS.items()}
-        raw = _canonical({"version": STATEMENT_VERSION, **members})
+        raw = _canonical(statement_members(self))
         parse_statement(raw)
         return raw
+
+
+def statement_members(statement: RoomStatement) -> dict[str, Any]:
+    """The members of ``statement`` as JSON values, as a policy's expressions see them."""
+    members = {name: form.write(getattr(statement, name)) for name, form in _FORMS.items()}
+    return {"version": STATEMENT_VERSION, **members}
 
 
 def parse_statement(raw: bytes) -> RoomStatement:

@@ -1,0 +1,111 @@
+"""A policy in words: what it accepts, what pins what, and what is not checked."""
+
+from collections.abc import Iterator
+
+from sealroom.policy.model import EngineRules, ModelRules, Policy, SnpRules
+
+__all__ = ["explain"]
+
+
+def explain(policy: Policy) -> str:
+    """Render ``policy`` as plain text for the person who must answer for it."""
+    return "\n".join(_lines(policy)) + "\n"
+
+
+def _lines(policy: Policy) -> Iterator[str]:
+    yield f'Policy "{policy.name}" from {policy.source}'
+    yield f"  sha256:{policy.digest.hex()}"
+    if policy.description:
+        yield f"  {policy.description}"
+    yield from _trust(policy)
+    if policy.snp is not None:
+        yield from _snp(policy.snp, policy)
+    yield from _room(policy)
+    if policy.init_data:
+        yield from _section("Releases keys only to guests whose bound init-data says")
+        yield from (f'  {key} = "{value}"' for key, value in policy.init_data.items())
+    if policy.require:
+        yield from _section("Also requires")
+        for requirement in policy.require:
+            yield f"  {requirement.number}. {requirement.when}"
+            yield f"     because {requirement.because}"
+    yield from _unchecked(policy)
+
+
+def _section(title: str) -> Iterator[str]:
+    yield ""
+    yield title
+
+
+def _trust(policy: Policy) -> Iterator[str]:
+    yield from _section("Trusts")
+    yield f"  evidence of: {', '.join(policy.trust.tees)}"
+    yield "  roots: the vendors' own, pinned in the code"
+    for root in sorted(policy.trust.insecure_simulated):
+        yield f"  SIMULATED root sha256:{root.hex()}: whoever holds its key can forge everything"
+    yield f"  a verdict lasts {int(policy.trust.max_age.total_seconds())} seconds from the making of the evidence"
+    if "freshness" not in policy.unchecked:
+        yield "  only evidence that answers the verifier's own nonce"
+
+
+def _snp(rules: SnpRules, policy: Policy) -> Iterator[str]:
+    yield from _section("SEV-SNP: accepts")
+    yield f"  products: {', '.join(rules.products)}"
+    yield f"  reports signed by: {', '.join(rules.signing_key)}"
+    yield f"  asked for at VMPL: {', '.join(map(str, rules.vmpl))}"
+    for label in (
+        "measurement",
+        "host_data",
+        "id_key_digest",
+        "author_key_digest",
+        "family_id",
+        "image_id",
+        "chip_id",
+    ):
+        for value in getattr(rules, label):
+            yield f"  {label}: {value.hex()}"
+    for product, floor in rules.minimum_tcb.items():
+        parts = ", ".join(f"{part} {least}" for part, least in floor.items())
+        yield f"  minimum TCB, reported and committed, {product}: {parts}"
+    if rules.minimum_guest_svn:
+        yield f"  guest SVN from {rules.minimum_guest_svn}"
+    warnings = {
+        "debug": "LETS PASS debug guests: the host can read everything in them",
+        "migrate_ma": "LETS PASS guests with a migration agent: they may move to machines that are not checked here",
+        "masked_chip_id": "LETS PASS reports that hide which chip made them",
+        "smt": "lets pass guests that may share a core with other threads (SMT)",
+    }
+    for allowance, words in warnings.items():
+        yield f"  {words}" if allowance in rules.allow else f"  refuses: {allowance}"
+    if "minimum_tcb" in policy.unchecked:
+        yield "  firmware of any age"
+
+
+def _room(policy: Policy) -> Iterator[str]:
+    if policy.model is not None:
+        yield from _model(policy.model)
+    elif "model" not in policy.unchecked:
+        yield from _section("Rooms: none, for want of a table [model]")
+    if policy.engine is not None:
+        yield from _engine(policy.engine)
+
+
+def _model(rules: ModelRules) -> Iterator[str]:
+    yield from _section("Rooms that serve")
+    yield f'  model "{rules.name}", version {rules.minimum_version} or later'
+    yield from (f"  weights sha256:{digest.hex()}" for digest in rules.digest)
+    yield from (f"  sealed package sha256:{digest.hex()}" for digest in rules.package_digest)
+
+
+def _engine(rules: EngineRules) -> Iterator[str]:
+    yield from _section("in an engine")
+    yield from (f"  {name}" for name in rules.name)
+    yield from (f"  configuration sha256:{digest.hex()}" for digest in rules.config_digest)
+    if rules.sandbox_layers:
+        yield f"  inside all of: {', '.join(rules.sandbox_layers)}"
+
+
+def _unchecked(policy: Policy) -> Iterator[str]:
+    yield from _section("NOT CHECKED" if policy.unchecked else "Nothing is left unchecked by hand.")
+    for key, reason in policy.unchecked.items():
+        yield f"  {key}: {reason}"

@@ -1,0 +1,211 @@
+"""From a TOML document to a `Policy` (``spec/policy.md`` sections 2 and 3)."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+from sealroom.errors import MalformedError
+from sealroom.evidence import Tee
+from sealroom.policy.document import Table, read_document
+from sealroom.policy.model import (
+    SNP_ALLOWANCES,
+    SNP_TCB_PARTS,
+    UNCHECKABLE,
+    EngineRules,
+    ModelRules,
+    Policy,
+    SnpRules,
+    TrustRules,
+)
+from sealroom.policy.requirements import Requirement, compile_requirement
+
+__all__ = ["POLICY_VERSION", "load_policy"]
+
+POLICY_VERSION = 1
+_DEFAULT_MAX_AGE = 3600
+_LONGEST_AGE = 31 * 24 * 3600
+_WITH_RULES = (Tee.SNP,)
+
+_TOP = ("policy", "name", "description", "trust", "snp", "model", "engine", "init_data", "require", "unchecked")
+_TRUST = ("tees", "insecure_simulated", "freshness", "max_age_seconds")
+_SNP = (
+    "measurement", "minimum_tcb", "products", "signing_key", "vmpl", "host_data", "id_key_digest",
+    "author_key_digest", "family_id", "image_id", "chip_id", "minimum_guest_svn", "allow",
+)  # fmt: skip
+_MODEL = ("name", "digest", "package_digest", "minimum_version")
+_ENGINE = ("name", "config_digest", "sandbox_layers")
+_REQUIRE = ("when", "because", "fix")
+
+
+def load_policy(text: str | bytes, *, source: str) -> Policy:
+    """Read a policy document.
+
+    Args:
+        text: the document; as bytes where it comes from a file, so that the digest is that of the file.
+        source: where it came from, for messages.
+
+    Raises:
+        MalformedError: ``policy.*``, for every row of section 3.
+    """
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    top = read_document(raw, source=source, known=_TOP)
+    top.must_have("policy", "name", "trust")
+    version = top.integer("policy", low=0, high=2**31, default=0)
+    if version != POLICY_VERSION:
+        raise MalformedError("policy.version", "the policy is of a version that is not known here",
+                             where=top.where("policy"), got=version, expected=POLICY_VERSION)  # fmt: skip
+    unchecked = _unchecked(top.table("unchecked", UNCHECKABLE))
+    trust = _trust(top)
+    return Policy(
+        name=top.text("name"),
+        description=top.text("description"),
+        source=source,
+        digest=hashlib.sha256(raw).digest(),
+        trust=trust,
+        snp=_snp(top.table("snp", _SNP), unchecked) if Tee.SNP in trust.tees else None,
+        model=_model(top.table("model", _MODEL), unchecked) if "model" in top else None,
+        engine=_engine(top.table("engine", _ENGINE)) if "engine" in top else None,
+        init_data=_init_data(top, unchecked),
+        require=_require(top),
+        unchecked=unchecked,
+    )
+
+
+def _unchecked(table: Table) -> Mapping[str, str]:
+    return MappingProxyType({key: table.text(key) for key in table})
+
+
+def _trust(top: Table) -> TrustRules:
+    table = top.table("trust", _TRUST)
+    table.must_have("tees")
+    tees = tuple(Tee(name) for name in table.choices("tees", tuple(Tee)))
+    for tee in tees:
+        if tee not in _WITH_RULES or tee not in top:
+            raise MalformedError("policy.tee-without-rules", f"the policy accepts {tee} and has no rules for it",
+                                 where=table.where("tees"),
+                                 expected=f"a table [{tee}]" if tee in _WITH_RULES else "snp")  # fmt: skip
+    for tee in _WITH_RULES:
+        if tee in top and tee not in tees:
+            raise MalformedError("policy.tee-without-rules", f"the policy has rules for {tee} and does not accept it",
+                                 where=top.where(tee), hint=f"name {tee} in [trust] tees")  # fmt: skip
+    if (freshness := table.text("freshness", default="nonce")) != "nonce":
+        raise table.bad_value("freshness", freshness, '"nonce"',
+                              "to do without, say why in [unchecked] freshness")  # fmt: skip
+    seconds = table.integer("max_age_seconds", low=1, high=_LONGEST_AGE, default=_DEFAULT_MAX_AGE)
+    return TrustRules(
+        tees=tees,
+        insecure_simulated=frozenset(table.digests("insecure_simulated")),
+        max_age=timedelta(seconds=seconds),
+    )
+
+
+def _snp(table: Table, unchecked: Mapping[str, str]) -> SnpRules:
+    _pinned_or_unchecked(table, "measurement", unchecked)
+    minimum_tcb = _minimum_tcb(table.table("minimum_tcb", tuple(SNP_TCB_PARTS)))
+    if minimum_tcb:
+        _not_both(table, "minimum_tcb", unchecked)
+    products = table.choices("products", tuple(SNP_TCB_PARTS)) or tuple(minimum_tcb or SNP_TCB_PARTS)
+    _every_product_has_a_floor(table, products, minimum_tcb, unchecked)
+    return SnpRules(
+        measurement=table.hexes("measurement", 48),
+        minimum_tcb=minimum_tcb,
+        products=products,
+        signing_key=table.choices("signing_key", ("VCEK", "VLEK")) or ("VCEK",),
+        vmpl=table.integers("vmpl", low=0, high=3) or (0,),
+        host_data=table.hexes("host_data", 32),
+        id_key_digest=table.hexes("id_key_digest", 48),
+        author_key_digest=table.hexes("author_key_digest", 48),
+        family_id=table.hexes("family_id", 16),
+        image_id=table.hexes("image_id", 16),
+        chip_id=table.hexes("chip_id", 64),
+        minimum_guest_svn=table.integer("minimum_guest_svn", low=0, high=2**32 - 1, default=0),
+        allow=frozenset(table.choices("allow", SNP_ALLOWANCES)),
+    )
+
+
+def _minimum_tcb(table: Table) -> Mapping[str, Mapping[str, int]]:
+    floors = {}
+    for product in table:
+        parts = SNP_TCB_PARTS[product]
+        floor = table.table(product, parts)
+        floor.must_have(*parts)  # a part that is not named would not be checked
+        floors[product] = MappingProxyType({part: floor.integer(part, low=0, high=255, default=0) for part in parts})
+    return MappingProxyType(floors)
+
+
+def _every_product_has_a_floor(
+    table: Table, products: tuple[str, ...], floors: Mapping[str, object], unchecked: Mapping[str, str]
+) -> None:
+    for product in floors:
+        if product not in products:
+            raise table.bad_value("products", list(products), f"{product} too, which has a minimum_tcb")
+    for product in products:
+        if product not in floors and "minimum_tcb" not in unchecked:
+            raise MalformedError("policy.no-minimum-tcb", f"the policy names no minimum TCB for {product}",
+                                 where=table.where("minimum_tcb"), expected=f"a table [snp.minimum_tcb.{product}]",
+                                 hint='or a reason: [unchecked] minimum_tcb = "why"')  # fmt: skip
+
+
+def _pinned_or_unchecked(table: Table, key: str, unchecked: Mapping[str, str]) -> None:
+    if key in table:
+        _not_both(table, key, unchecked)
+    elif key not in unchecked:
+        raise MalformedError("policy.nothing-pinned", f"the policy pins no {key}: any software would be accepted",
+                             where=table.where(key),
+                             hint=f'name it, or give a reason: [unchecked] {key} = "why"')  # fmt: skip
+
+
+def _not_both(table: Table, key: str, unchecked: Mapping[str, str]) -> None:
+    if key in unchecked:
+        raise MalformedError("policy.contradiction", f"the policy names {key} and says that it is not checked",
+                             where=table.where(key), hint=f"take {key} out of [unchecked]")  # fmt: skip
+
+
+def _model(table: Table, unchecked: Mapping[str, str]) -> ModelRules:
+    _not_both(table, "model", unchecked)
+    table.must_have("name", "digest")
+    return ModelRules(
+        name=table.text("name"),
+        digest=table.digests("digest"),
+        package_digest=table.digests("package_digest"),
+        minimum_version=table.integer("minimum_version", low=1, high=2**53 - 1, default=1),
+    )
+
+
+def _engine(table: Table) -> EngineRules:
+    rules = EngineRules(
+        name=table.texts("name"),
+        config_digest=table.digests("config_digest"),
+        sandbox_layers=table.texts("sandbox_layers"),
+    )
+    if not (rules.name or rules.config_digest or rules.sandbox_layers):
+        raise MalformedError("policy.missing-key", "the table [engine] is empty", where=table.where("name"),
+                             expected=", ".join(_ENGINE),
+                             hint="leave the table out, or name what is accepted")  # fmt: skip
+    return rules
+
+
+def _init_data(top: Table, unchecked: Mapping[str, str]) -> Mapping[str, str]:
+    table = top.table("init_data")
+    if "init_data" in top:
+        _not_both(top, "init_data", unchecked)
+        if not list(table):
+            raise MalformedError("policy.missing-key", "the table [init_data] is empty", where=top.where("init_data"))
+    return MappingProxyType({key: table.text(key) for key in table})
+
+
+def _require(top: Table) -> tuple[Requirement, ...]:
+    found = []
+    for number, table in enumerate(top.tables("require", _REQUIRE), start=1):
+        table.must_have("when", "because")
+        found.append(
+            compile_requirement(
+                number=number,
+                when=table.expression("when"),
+                because=table.text("because"),
+                fix=table.text("fix", default="ask whoever wrote the policy"),
+                where=f"{table.where('when')} (number {number})",
+            )
+        )
+    return tuple(found)

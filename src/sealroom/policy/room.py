@@ -1,0 +1,82 @@
+"""Checks on the room statement: its window, the model, the engine (``spec/policy.md`` section 2.4)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sealroom.evidence import Check
+from sealroom.policy.checks import accepted_bytes, accepted_word, left_open
+from sealroom.policy.model import EngineRules, ModelRules, Policy
+from sealroom.policy.subject import statement_window
+from sealroom.statement import RoomStatement
+
+__all__ = ["room_checks"]
+
+
+def room_checks(policy: Policy, statement: RoomStatement, at: datetime) -> Iterator[Check]:
+    """Every check on what a room says about itself."""
+    yield _window(policy, statement, at)
+    if policy.model is not None:
+        yield from _model(policy.model, statement)
+    elif "model" in policy.unchecked:
+        yield left_open(policy, "model", "model", f"{statement.model_name}, version {statement.model_version}")
+    else:
+        yield Check(name="model", got=statement.model_name, wanted="a model that the policy names", passed=False,
+                    source="default", code="policy.no-model",
+                    fix="add a table [model] with name and digest to the policy")  # fmt: skip
+    if policy.engine is not None:
+        yield from _engine(policy.engine, statement)
+
+
+def _window(policy: Policy, statement: RoomStatement, at: datetime) -> Check:
+    window = statement_window(statement, policy.trust.max_age)
+    early = at < window.not_before
+    return Check(
+        name="statement.window",
+        got=at.isoformat(),
+        wanted=f"{window.not_before.isoformat()} to {window.not_after.isoformat()}",
+        passed=window.holds_at(at),
+        source="statement, and policy: [trust] max_age_seconds",
+        code="statement.not-yet-valid" if early else "statement.expired",
+        fix="check the clocks of the room and of this machine" if early else "ask the room for new evidence",
+    )
+
+
+def _model(rules: ModelRules, statement: RoomStatement) -> Iterator[Check]:
+    yield accepted_word("model.name", statement.model_name, (rules.name,), source="[model] name",
+                        fix="this room serves another model: use a room that serves the wanted one")  # fmt: skip
+    yield accepted_bytes("model.digest", statement.model_digest, rules.digest, source="[model] digest",
+                         fix="these are other weights: ask the publisher for the digest of the release")  # fmt: skip
+    if rules.package_digest:
+        yield accepted_bytes("model.package-digest", statement.package_digest, rules.package_digest,
+                             source="[model] package_digest",
+                             fix="the room opened another sealed package than the policy names")  # fmt: skip
+    yield Check(
+        name="model.version",
+        got=str(statement.model_version),
+        wanted=f"at least {rules.minimum_version}",
+        passed=statement.model_version >= rules.minimum_version,
+        source="policy: [model] minimum_version",
+        code="model.version-below-minimum",
+        fix="have the room load the newer release of the model",
+    )
+
+
+def _engine(rules: EngineRules, statement: RoomStatement) -> Iterator[Check]:
+    if rules.name:
+        yield accepted_word("engine.name", statement.engine_name, rules.name, source="[engine] name",
+                            fix="use a room with an accepted engine")  # fmt: skip
+    if rules.config_digest:
+        yield accepted_bytes("engine.config-digest", statement.engine_config_digest, rules.config_digest,
+                             source="[engine] config_digest",
+                             fix="run the engine with the configuration that the policy names")  # fmt: skip
+    if rules.sandbox_layers:
+        missing = [layer for layer in rules.sandbox_layers if layer not in statement.sandbox_layers]
+        yield Check(
+            name="engine.sandbox-layers",
+            got=", ".join(statement.sandbox_layers) or "none",
+            wanted="all of: " + ", ".join(rules.sandbox_layers),
+            passed=not missing,
+            source="policy: [engine] sandbox_layers",
+            code="engine.sandbox-layer-missing",
+            fix=f"run the room where the kernel offers {', '.join(missing)}" if missing else "",
+        )

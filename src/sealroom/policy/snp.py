@@ -1,0 +1,160 @@
+"""Checks on SEV-SNP claims (``spec/policy.md`` section 2.3).
+
+Offsets and bits are the matter of ``tees/snp``; here are only the facts that it hands on, by name.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from sealroom.evidence import Check, Claims
+from sealroom.policy.checks import accepted_bytes, accepted_word, left_open
+from sealroom.policy.model import Policy, SnpRules
+
+__all__ = ["snp_checks"]
+
+_HOST_VMPL = 0xFFFFFFFF
+
+
+def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Check]:
+    """Every check on an SNP guest and its platform."""
+    yield accepted_word("snp.product", claims.hardware_model, rules.products, source="[snp] products",
+                        fix="use an accepted product line, or name this one with its minimum_tcb")  # fmt: skip
+    yield accepted_word("snp.signing-key", claims.signer, rules.signing_key, source="[snp] signing_key",
+                        fix="VLEK reports name no chip: accept them only from a cloud that is trusted to "
+                        "place guests, with signing_key")  # fmt: skip
+    yield _chip_id(rules, claims)
+    yield _vmpl(rules, claims)
+    yield from _guest_policy(rules, claims)
+    yield _measurement(policy, rules, claims)
+    yield from _tcb(policy, rules, claims)
+    yield from _pinned_if_named(rules, claims)
+
+
+def _chip_id(rules: SnpRules, claims: Claims) -> Check:
+    if rules.chip_id:
+        return accepted_bytes("snp.chip-id", claims.device_id, rules.chip_id, source="[snp] chip_id",
+                              fix="use one of the named machines; a masked chip id equals none")  # fmt: skip
+    masked = claims.device_id is None
+    inherent = claims.signer == "VLEK"  # which never names a chip; whether VLEK is acceptable is asked above
+    return Check(
+        name="snp.chip-id",
+        got="masked" if masked else "named",
+        wanted="any (a VLEK names none)" if inherent else "named",
+        passed=not masked or inherent or "masked_chip_id" in rules.allow,
+        source=_allow_source(rules, "masked_chip_id"),
+        code="snp.chip-id-masked",
+        fix='the platform hides its chip (MaskChipId): have it named, or [snp] allow = ["masked_chip_id"]',
+    )
+
+
+def _vmpl(rules: SnpRules, claims: Claims) -> Check:
+    got = claims.details.get("vmpl")
+    return Check(
+        name="snp.vmpl",
+        got="asked for by the host" if got == _HOST_VMPL else str(got),
+        wanted=", ".join(str(level) for level in rules.vmpl),
+        passed=got in rules.vmpl,
+        source="policy: [snp] vmpl",
+        code="snp.vmpl-not-accepted",
+        fix="ask for evidence at an accepted privilege level, or name this one in [snp] vmpl",
+    )
+
+
+def _guest_policy(rules: SnpRules, claims: Claims) -> Iterator[Check]:
+    for name, flag, allowance, fix in (
+        ("debug", "guest_debug", "debug", "start the guest without DEBUG: with it, the host reads its memory"),
+        ("migration-agent", "migrate_ma", "migrate_ma", "start the guest without MIGRATE_MA"),
+        ("smt", "smt_allowed", "smt", 'start the guest without SMT, or accept it: [snp] allow = ["smt"]'),
+    ):
+        found = flag in claims.flags
+        yield Check(
+            name=f"snp.{name}",
+            got="allowed by the guest policy" if found else "not allowed by the guest policy",
+            wanted="either" if allowance in rules.allow else "not allowed by the guest policy",
+            passed=not found or allowance in rules.allow,
+            source=_allow_source(rules, allowance),
+            code=f"snp.{name}",
+            fix=fix,
+        )
+
+
+def _allow_source(rules: SnpRules, allowance: str) -> str:
+    return "policy: [snp] allow" if allowance in rules.allow else "default"
+
+
+def _measurement(policy: Policy, rules: SnpRules, claims: Claims) -> Check:
+    got = claims.measurements.get("measurement")
+    if not rules.measurement:
+        return left_open(policy, "measurement", "snp.measurement", "none" if got is None else got.hex())
+    return accepted_bytes("snp.measurement", got, rules.measurement, source="[snp] measurement",
+                          fix="run the software that the policy names, or measure this one and add it")  # fmt: skip
+
+
+def _tcb(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Check]:
+    floor = rules.minimum_tcb.get(claims.hardware_model)
+    for kind in ("reported", "committed"):
+        found = claims.tcb.get(kind, {})
+        name = f"snp.tcb.{kind}"
+        if floor is not None:
+            yield _floor(name, found, floor, claims.hardware_model)
+        elif "minimum_tcb" in policy.unchecked:
+            yield left_open(policy, "minimum_tcb", name, _in_words(found))
+        else:  # a product that the policy does not accept: its own check has failed, and no floor is no pass
+            yield Check(name=name, got=_in_words(found), wanted="a product with a minimum TCB", passed=False,
+                        source="policy: [snp] minimum_tcb", code="snp.tcb-below-minimum",
+                        fix=f"name [snp.minimum_tcb.{claims.hardware_model}]")  # fmt: skip
+    yield _order(claims)
+
+
+def _floor(name: str, found: Mapping[str, int], floor: Mapping[str, int], product: str) -> Check:
+    low = [part for part, least in floor.items() if found.get(part, -1) < least]
+    return Check(
+        name=name,
+        got=_in_words(found),
+        wanted=", ".join(f"{part} ≥ {least}" for part, least in floor.items()),
+        passed=not low,
+        source=f"policy: [snp.minimum_tcb.{product}]",
+        code="snp.tcb-below-minimum",
+        fix=f"update the firmware of the machine ({', '.join(low)} too old)" if low else "",
+    )
+
+
+def _order(claims: Claims) -> Check:
+    """Reported ≤ committed ≤ current in every part: otherwise the platform can go back behind what it reports."""
+    reported, committed, current = (claims.tcb.get(kind, {}) for kind in ("reported", "committed", "current"))
+    parts = sorted({*reported, *committed, *current})
+    wrong = [
+        part for part in parts if not reported.get(part, 256) <= committed.get(part, -1) <= current.get(part, -1)
+    ]
+    return Check(
+        name="snp.tcb.order",
+        got=f"out of order in {', '.join(wrong)}" if wrong else "in order",
+        wanted="reported ≤ committed ≤ current in every part",
+        passed=bool(parts) and not wrong,
+        source="default",
+        code="snp.tcb-order",
+        fix="commit the platform's firmware, so that it can not be rolled back behind what it reports",
+    )
+
+
+def _pinned_if_named(rules: SnpRules, claims: Claims) -> Iterator[Check]:
+    for field in ("host_data", "id_key_digest", "author_key_digest", "family_id", "image_id"):
+        accepted: tuple[bytes, ...] = getattr(rules, field)
+        if accepted:
+            name = f"snp.{field.replace('_', '-')}"
+            yield accepted_bytes(name, claims.measurements.get(field), accepted, source=f"[snp] {field}",
+                                 fix=f"start the guest with an accepted {field}")  # fmt: skip
+    if rules.minimum_guest_svn:
+        got = claims.details.get("guest_svn")
+        yield Check(
+            name="snp.guest-svn",
+            got=str(got),
+            wanted=f"at least {rules.minimum_guest_svn}",
+            passed=isinstance(got, int) and got >= rules.minimum_guest_svn,
+            source="policy: [snp] minimum_guest_svn",
+            code="snp.guest-svn-below-minimum",
+            fix="start a newer release of the guest",
+        )
+
+
+def _in_words(tcb: Mapping[str, int]) -> str:
+    return ", ".join(f"{part} {level}" for part, level in tcb.items()) or "none"
