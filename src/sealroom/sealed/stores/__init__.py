@@ -1,0 +1,34 @@
+"""Sealed models on disk and in memory: all the files and threads of `sealroom.sealed`.
+
+    source files ─find_source→ Source ─seal_model→ package on disk ─open_package→ SealedPackage
+    SealedPackage + ModelKey ─unseal→ UnsealedModel: one sealed memfd a file
+
+``source`` finds what to seal, ``sealing`` writes a package, ``package`` reads one up to the point where only the key
+is missing, ``unsealing`` decrypts with several threads, ``memory`` does so into memfds, ``export`` (ugly on purpose)
+into a folder, ``rekeying`` replaces key wraps, ``keyfile`` keeps a key in a file.
+"""
+
+from sealroom.sealed.stores.export import insecure_unseal_to_folder
+from sealroom.sealed.stores.keyfile import read_key_file, refuse_existing_key_file, write_key_file
+from sealroom.sealed.stores.memory import SEALS, UnsealedModel, unseal, verify_digests
+from sealroom.sealed.stores.package import SealedPackage, open_package
+from sealroom.sealed.stores.rekeying import rewrap
+from sealroom.sealed.stores.sealing import SealedModelInfo, seal_model
+from sealroom.sealed.stores.unsealing import Progress
+
+__all__ = [
+    "SEALS",
+    "Progress",
+    "SealedModelInfo",
+    "SealedPackage",
+    "UnsealedModel",
+    "insecure_unseal_to_folder",
+    "open_package",
+    "read_key_file",
+    "refuse_existing_key_file",
+    "rewrap",
+    "seal_model",
+    "unseal",
+    "verify_digests",
+    "write_key_file",
+]

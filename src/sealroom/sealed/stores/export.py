@@ -1,0 +1,52 @@
+"""Plaintext to a disk: what a sealed model is there to prevent, for its owner alone."""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from sealroom.errors import MisuseError
+from sealroom.sealed.format import PARTIAL_MARK
+from sealroom.sealed.keys import ModelKey, PackageKeys
+from sealroom.sealed.stores.files import sync_folder, system_errors
+from sealroom.sealed.stores.package import SealedPackage
+from sealroom.sealed.stores.unsealing import Progress, unseal_into
+
+__all__ = ["insecure_unseal_to_folder"]
+
+_DOING = "writing plaintext to a folder"
+
+
+def insecure_unseal_to_folder(
+    package: SealedPackage, key: ModelKey, target: Path, *, threads: int = 2, progress: Progress | None = None
+) -> None:
+    """Write the model's plaintext into a new folder, mode 0700; it gets its name when every chunk is authentic."""
+    keys = PackageKeys.matching(key, package.manifest)
+    if os.path.lexists(target):
+        raise MisuseError("sealed.target-exists", "something is there already", where=str(target))
+    unfinished = target.with_name(f"{target.name}{PARTIAL_MARK}{secrets.token_hex(4)}")
+    try:
+        with system_errors(_DOING, target):
+            unfinished.mkdir(mode=0o700)
+            _write(unfinished, package, keys, threads, progress)
+            unfinished.rename(target)
+            sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _write(folder: Path, package: SealedPackage, keys: PackageKeys, threads: int, progress: Progress | None) -> None:
+    outputs: list[int] = []
+    try:
+        for entry in package.manifest.files:
+            # safe: the manifest's paths were checked by section 3.1 when it was parsed
+            path = folder / entry.path
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            outputs.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        unseal_into(package, keys, outputs, threads=threads, progress=progress)
+        for fd in outputs:
+            os.fsync(fd)
+    finally:
+        for fd in outputs:
+            os.close(fd)
