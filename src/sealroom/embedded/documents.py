@@ -1,0 +1,123 @@
+"""The documents of an embedded system, written as a person would write them, so that they can serve as examples.
+
+Each function returns the text of one file. All values come from the caller; nothing is looked up here.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sealroom.kbs.init_data import MODEL_KEY
+
+__all__ = ["Machine", "init_data", "release_policy", "room_config", "room_policy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What both policies pin about the confidential machine."""
+
+    root: bytes
+    """SHA-256 of the DER of the simulated chip's root."""
+    measurement: bytes
+    product: str
+    minimum_tcb: Mapping[str, int]
+
+    def sections(self) -> str:
+        """``[trust]`` and ``[snp]``."""
+        tcb = "\n".join(f"{part} = {level}" for part, level in self.minimum_tcb.items())
+        return f"""\
+[trust]
+tees = ["snp"]
+# This root is no vendor's: it was made on this machine. Every verdict that rests on it says SIMULATED.
+insecure_simulated = ["sha256:{self.root.hex()}"]
+
+[snp]
+# What was launched. Simulated hardware measures the installed sealroom package in place of memory pages.
+measurement = ["{self.measurement.hex()}"]
+allow = ["smt"]
+
+# The oldest firmware that is acceptable, part by part.
+[snp.minimum_tcb.{self.product}]
+{tcb}
+"""
+
+
+def init_data(model_name: str) -> str:
+    """What the guest is launched for; its digest stands in HOST_DATA."""
+    return f"""\
+version = "0.1.0"
+algorithm = "sha256"
+
+[data]
+"{MODEL_KEY}" = {_text(model_name)}
+"""
+
+
+def release_policy(machine: Machine, *, model_name: str) -> str:
+    """What the model owner demands before the key leaves the broker."""
+    return f"""\
+# What the owner of the model demands of a machine before the broker releases the key.
+policy = 1
+name = "release of {model_name}"
+
+{machine.sections()}
+# The guest was launched to serve this model and no other (bound by HOST_DATA).
+[init_data]
+"{MODEL_KEY}" = {_text(model_name)}
+"""
+
+
+def room_policy(machine: Machine, *, model_name: str, model_digest: bytes, version: int) -> str:
+    """What a caller demands before a prompt leaves."""
+    return f"""\
+# What a caller demands of a room before a prompt is sent.
+policy = 1
+name = "rooms that serve {model_name}"
+
+{machine.sections()}
+[model]
+name = {_text(model_name)}
+digest = ["sha256:{model_digest.hex()}"]
+minimum_version = {version}
+"""
+
+
+def room_config(  # noqa: PLR0913 - each is one key of the document
+    *,
+    package: str,
+    publisher: bytes,
+    minimum_version: int,
+    broker: str,
+    resource: str,
+    init_data_file: str,
+    port: int = 0,
+    engine: Mapping[str, object] | None = None,
+) -> str:
+    """The room's own configuration (`sealroom.room.config`)."""
+    settings = "\n".join(f"{name} = {json.dumps(value)}" for name, value in (engine or {}).items())
+    return f"""\
+room = 1
+
+[listen]
+host = "127.0.0.1"
+port = {port}
+
+[model]
+package = {_text(package)}
+publisher = "sha256:{publisher.hex()}"
+minimum_version = {minimum_version}
+
+[release]
+broker = {_text(broker)}
+resource = {_text(resource)}
+init_data = {_text(init_data_file)}
+
+[engine]
+name = "llama_cpp"
+{settings}
+"""
+
+
+def _text(value: str) -> str:
+    """A TOML basic string; JSON's escapes are a subset of TOML's."""
+    return json.dumps(value, ensure_ascii=False)

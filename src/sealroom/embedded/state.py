@@ -1,0 +1,99 @@
+"""Where an embedded system keeps its things between runs, and the lock that keeps two of them apart."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealroom.errors import UnavailableError
+
+__all__ = ["State", "default_state_folder"]
+
+
+def default_state_folder() -> Path:
+    """``$SEALROOM_STATE``, else ``sealroom`` in the XDG state folder."""
+    if named := os.environ.get("SEALROOM_STATE"):
+        return Path(named)
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "sealroom"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The folder of one embedded system; every path in it has a name here."""
+
+    folder: Path
+
+    @property
+    def hardware(self) -> Path:
+        """The simulated chip's keys."""
+        return self.folder / "hardware"
+
+    @property
+    def guest(self) -> Path:
+        """The simulated chip with the room's guest launched on it."""
+        return self.folder / "guest"
+
+    @property
+    def publisher_key(self) -> Path:
+        """The model publisher's signing key."""
+        return self.folder / "publisher.key"
+
+    @property
+    def models(self) -> Path:
+        """Sealed models."""
+        return self.folder / "models"
+
+    @property
+    def broker(self) -> Path:
+        """The broker's database and keys."""
+        return self.folder / "broker"
+
+    @property
+    def init_data(self) -> Path:
+        """The document that the guest's HOST_DATA binds."""
+        return self.folder / "init-data.toml"
+
+    @property
+    def room_config(self) -> Path:
+        """The configuration of the room."""
+        return self.folder / "room.toml"
+
+    @property
+    def release_policy(self) -> Path:
+        """What the model owner demands of a machine before the key is released."""
+        return self.folder / "release-policy.toml"
+
+    @property
+    def room_policy(self) -> Path:
+        """What the caller demands of a room before a prompt is sent."""
+        return self.folder / "room-policy.toml"
+
+    @property
+    def endpoint(self) -> Path:
+        """Written while the system runs: where it listens."""
+        return self.folder / "up.json"
+
+    def log(self, name: str) -> Path:
+        """Where the child called ``name`` talks."""
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        return logs / f"{name}.log"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder (mode 0700) and hold it for this process alone."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UnavailableError(
+                    "embedded.already-running",
+                    "another sealroom is using this state folder",
+                    where=str(self.folder),
+                    hint="talk to it with `sealroom chat`, or start a second one with --state DIR and --port N",
+                ) from None
+            yield
