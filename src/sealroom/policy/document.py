@@ -140,9 +140,9 @@ class Table:
         """A list of words of a fixed vocabulary."""
         return self._list(key, str, "texts", lambda value: self._chosen(key, value, among))
 
-    def hexes(self, key: str, size: int) -> tuple[bytes, ...]:
-        """A list of ``size`` bytes each, in lower-case hexadecimal."""
-        return self._list(key, str, "texts", lambda value: self._from_hex(key, value, size))
+    def hexes(self, key: str, *sizes: int) -> tuple[bytes, ...]:
+        """A list of as many bytes each as one of ``sizes``, in lower-case hexadecimal."""
+        return self._list(key, str, "texts", lambda value: self._from_hex(key, value, *sizes))
 
     def digests(self, key: str) -> tuple[bytes, ...]:
         """A list of SHA-256 digests, each ``sha256:`` and 64 hexadecimal digits."""
@@ -196,9 +196,10 @@ class Table:
                                  f"did you mean {close[0]!r}?" if close else None)  # fmt: skip
         return value
 
-    def _from_hex(self, key: str, value: str, size: int) -> bytes:
-        if not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", value):
-            raise self.bad_value(key, value, f"{2 * size} hexadecimal digits in lower case ({size} bytes)",
+    def _from_hex(self, key: str, value: str, *sizes: int) -> bytes:
+        if not re.fullmatch("[0-9a-f]*", value) or len(value) not in {2 * size for size in sizes}:
+            wanted = " or ".join(str(2 * size) for size in sizes)
+            raise self.bad_value(key, value, f"{wanted} hexadecimal digits in lower case",
                                  f"there are {len(value)} characters")  # fmt: skip
         return bytes.fromhex(value)
 

@@ -74,6 +74,7 @@ def _snp(rules: SnpRules, policy: Policy) -> Iterator[str]:
         "migrate_ma": "LETS PASS guests with a migration agent: they may move to machines that are not checked here",
         "masked_chip_id": "LETS PASS reports that hide which chip made them",
         "smt": "lets pass guests that may share a core with other threads (SMT)",
+        "cxl": "LETS PASS guests whose memory may lie on CXL devices",
     }
     for allowance, words in warnings.items():
         yield f"  {words}" if allowance in rules.allow else f"  refuses: {allowance}"

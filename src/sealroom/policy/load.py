@@ -118,10 +118,18 @@ def _snp(table: Table, unchecked: Mapping[str, str]) -> SnpRules:
         author_key_digest=table.hexes("author_key_digest", 48),
         family_id=table.hexes("family_id", 16),
         image_id=table.hexes("image_id", 16),
-        chip_id=table.hexes("chip_id", 64),
+        chip_id=_chip_ids(table),
         minimum_guest_svn=table.integer("minimum_guest_svn", low=0, high=2**32 - 1, default=0),
         allow=frozenset(table.choices("allow", SNP_ALLOWANCES)),
     )
+
+
+def _chip_ids(table: Table) -> tuple[bytes, ...]:
+    """As reports carry them: 64 bytes, of which Turin uses 8. Zero means masked there, so it can name no chip."""
+    found = tuple(value.ljust(64, b"\x00") for value in table.hexes("chip_id", 64, 8))
+    if bytes(64) in found:
+        raise table.bad_value("chip_id", "zero", "the id of a chip", "zero is what a masked chip id reads as")
+    return found
 
 
 def _minimum_tcb(table: Table) -> Mapping[str, Mapping[str, int]]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from sealroom.evidence import Tee, TrustRoots
 from sealroom.policy.requirements import Requirement
+from sealroom.tees.snp.tcb import PARTS
 
 __all__ = [
     "SNP_ALLOWANCES",
@@ -22,12 +23,8 @@ __all__ = [
     "TrustRules",
 ]
 
-SNP_TCB_PARTS: Mapping[str, tuple[str, ...]] = {
-    "Milan": ("bootloader", "tee", "snp", "microcode"),
-    "Genoa": ("bootloader", "tee", "snp", "microcode"),
-    "Turin": ("fmc", "bootloader", "tee", "snp", "microcode"),
-}
-SNP_ALLOWANCES = ("debug", "migrate_ma", "masked_chip_id", "smt")
+SNP_TCB_PARTS: Mapping[str, tuple[str, ...]] = {product.value: tuple(parts) for product, parts in PARTS.items()}
+SNP_ALLOWANCES = ("debug", "migrate_ma", "masked_chip_id", "smt", "cxl")
 """What a policy must name to let pass."""
 
 UNCHECKABLE = ("measurement", "minimum_tcb", "freshness", "report_data", "model", "init_data")

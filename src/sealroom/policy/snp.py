@@ -12,6 +12,10 @@ from sealroom.policy.model import Policy, SnpRules
 __all__ = ["snp_checks"]
 
 _HOST_VMPL = 0xFFFFFFFF
+_ASKED_ELSEWHERE = frozenset(
+    {"guest_debug", "migrate_ma", "smt_allowed", "cxl_allowed", "chip_id_masked", "committed_tcb_above_current"}
+)
+"""Flags of SNP claims for which there is a check of their own; ``vmpl_N`` too."""
 
 
 def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Check]:
@@ -24,6 +28,7 @@ def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Chec
     yield _chip_id(rules, claims)
     yield _vmpl(rules, claims)
     yield from _guest_policy(rules, claims)
+    yield _other_flags(claims)
     yield _measurement(policy, rules, claims)
     yield from _tcb(policy, rules, claims)
     yield from _pinned_if_named(rules, claims)
@@ -31,7 +36,8 @@ def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Chec
 
 def _chip_id(rules: SnpRules, claims: Claims) -> Check:
     if rules.chip_id:
-        return accepted_bytes("snp.chip-id", claims.device_id, rules.chip_id, source="[snp] chip_id",
+        chip_id = None if claims.device_id is None else claims.device_id.ljust(64, b"\x00")
+        return accepted_bytes("snp.chip-id", chip_id, rules.chip_id, source="[snp] chip_id",
                               fix="use one of the named machines; a masked chip id equals none")  # fmt: skip
     masked = claims.device_id is None
     inherent = claims.signer == "VLEK"  # which never names a chip; whether VLEK is acceptable is asked above
@@ -64,6 +70,7 @@ def _guest_policy(rules: SnpRules, claims: Claims) -> Iterator[Check]:
         ("debug", "guest_debug", "debug", "start the guest without DEBUG: with it, the host reads its memory"),
         ("migration-agent", "migrate_ma", "migrate_ma", "start the guest without MIGRATE_MA"),
         ("smt", "smt_allowed", "smt", 'start the guest without SMT, or accept it: [snp] allow = ["smt"]'),
+        ("cxl", "cxl_allowed", "cxl", 'start the guest without CXL, or accept it: [snp] allow = ["cxl"]'),
     ):
         found = flag in claims.flags
         yield Check(
@@ -75,6 +82,14 @@ def _guest_policy(rules: SnpRules, claims: Claims) -> Iterator[Check]:
             code=f"snp.{name}",
             fix=fix,
         )
+
+
+def _other_flags(claims: Claims) -> Check:
+    """A fact that weakens protection and that this file does not know is refused, not overlooked."""
+    unknown = sorted(flag for flag in claims.flags - _ASKED_ELSEWHERE if not flag.startswith("vmpl_"))
+    return Check(name="snp.other-flags", got=", ".join(unknown) or "none", wanted="none", passed=not unknown,
+                 source="default", code="snp.flag-not-known",
+                 fix="this release can not judge these facts: use one that can")  # fmt: skip
 
 
 def _allow_source(rules: SnpRules, allowance: str) -> str:
