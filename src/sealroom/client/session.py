@@ -1,0 +1,84 @@
+"""What a client knows about its room: which key it verified, how long that holds, when to ask again.
+
+Pure: time and nonces are handed in, bytes are handed over. The rules:
+
+1. No key before a whole verification, and never one that a policy refused.
+2. A verified key is renewed `RENEWAL_MARGIN` (or a tenth of its life, if that is shorter) before it ends.
+3. If the room can not be reached for a renewal, a key that still holds is used on; if the room's evidence is refused,
+   the key is dropped at once.
+4. A refusal is not remembered: the next request verifies anew. Nothing but evidence is asked for until it passes.
+"""
+
+from datetime import datetime, timedelta
+
+from sealroom.collateral.bundle import MAX_BUNDLE_SIZE, MEDIA_TYPE
+from sealroom.errors import MalformedError, UnavailableError
+from sealroom.policy import Policy
+from sealroom.verifier import AttestedRoom, attest_room
+
+__all__ = [
+    "RENEWAL_MARGIN",
+    "Session",
+    "check_evidence_answer",
+    "check_evidence_size",
+]
+
+RENEWAL_MARGIN = timedelta(seconds=60)
+
+
+class Session:
+    """The key in hand, if any. Knows no thread: whoever shares one sees to it that `admit` runs once at a time."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.room: AttestedRoom | None = None
+        """What was proved last and still counts."""
+        self._renew_at: datetime | None = None
+
+    def fresh(self, at: datetime) -> AttestedRoom | None:
+        """The verified room, unless there is none or its renewal is due."""
+        return self.room if self._renew_at is not None and at < self._renew_at else None
+
+    def valid(self, at: datetime) -> AttestedRoom | None:
+        """The verified room, renewal due or not, as long as its key holds."""
+        return self.room if self.room is not None and self.room.key.validity.holds_at(at) else None
+
+    def admit(self, bundle: bytes, *, nonce: bytes, at: datetime) -> AttestedRoom:
+        """Verify ``bundle``; from now on its key is the one to seal to.
+
+        Raises:
+            MalformedError, UnverifiedError, RefusedError: and the old key is dropped with it.
+        """
+        self.drop()
+        room = attest_room(bundle, self.policy, nonce=nonce, at=at)
+        life = room.key.validity.not_after - at
+        self._renew_at = room.key.validity.not_after - min(RENEWAL_MARGIN, life / 10)
+        self.room = room
+        return room
+
+    def drop(self, room: AttestedRoom | None = None) -> None:
+        """Forget the key in hand; with ``room``, only if it is that one (another may have been verified since)."""
+        if room is None or room is self.room:
+            self.room = None
+            self._renew_at = None
+
+
+def check_evidence_answer(status: int, media_type: str | None) -> None:
+    """Raise `UnavailableError` unless a room's answer to the question for evidence carries evidence."""
+    plain_type = (media_type or "").partition(";")[0].strip().lower()
+    if status != 200 or plain_type != MEDIA_TYPE:
+        raise UnavailableError(
+            "client.no-evidence",
+            "the room did not hand out evidence",
+            got=f"status {status}, {plain_type or 'no media type'}",
+            expected=f"status 200, {MEDIA_TYPE}",
+            hint="is this the address of a room, and is it serving?",
+        )
+
+
+def check_evidence_size(bundle: bytes) -> bytes:
+    """``bundle``, unless it is more than any room's evidence can be (`MalformedError`)."""
+    if len(bundle) > MAX_BUNDLE_SIZE:
+        raise MalformedError("client.evidence-too-large", "what the room calls evidence is too large to be that",
+                             expected=f"at most {MAX_BUNDLE_SIZE} bytes")  # fmt: skip
+    return bundle
