@@ -1,1 +1,11 @@
-"""Public: mints evidence under private roots, and stands in for every port of the system, labelled as what it is."""
+"""Simulated hardware, public on purpose: evidence that is right to the byte, under private roots.
+
+There is no fake format. What is minted here is verified by the code that verifies silicon, and every verdict on it
+says SIMULATED, because a policy has to name the private root under ``insecure_simulated``.
+
+    der, pki          certificates and revocation lists, with every fault that one may want
+    snp               AMD SEV-SNP: a vendor's keys, a platform (chip), a guest that asks for reports
+    snp_store         a platform kept in a directory, so that several processes share one machine
+    conformance       runs folders of test vectors
+    stub_engine       an engine without a model
+"""

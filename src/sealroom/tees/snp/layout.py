@@ -1,7 +1,7 @@
 """The attestation report: 1184 bytes, declared once (AMD 56860 section 7.3, ATTESTATION_REPORT).
 
 `parse` checks what can be told from the report alone: its length and version, reserved bytes, the signature
-algorithm, and values that no firmware writes. Bytes 0 to 0x29F are what is signed. TCB versions stay raw here, because the
+algorithm, and values that no firmware writes. Bytes 0 to 0x29F are what is signed. TCB versions stay raw here: the
 meaning of their bytes depends on the product, and a version 2 report does not name its product.
 """
 
