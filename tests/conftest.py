@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from sealroom.testing.snp import SnpPlatform
+from sealroom.testing.snp_store import platform_at
+
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -13,3 +16,9 @@ def shared_vectors() -> Path:
     if not (_SHARED / "vectors").is_dir():
         pytest.skip("the recorded vectors (../shared/vectors) are not on this machine")
     return _SHARED / "vectors"
+
+
+@pytest.fixture(scope="session")
+def snp_platform(request: pytest.FixtureRequest) -> SnpPlatform:
+    """One simulated chip for all tests, kept in pytest's cache: RSA-4096 keys take a second to make."""
+    return platform_at(request.config.cache.mkdir("snp-platform"))

@@ -114,23 +114,26 @@ def read_case(name: str, directory: Path) -> VectorCase:
                                where=name) from None  # fmt: skip
     except ValueError as reason:
         raise MalformedError("conformance.vector", f"the vector is no JSON: {reason}", where=name) from None
-    expect = document.get("expect") if isinstance(document, dict) else None
-    if (
-        not isinstance(expect, dict)
-        or expect.get("verdict") not in _VERDICTS
-        or not isinstance(document["kind"], str)
-    ):
-        raise MalformedError("conformance.vector", "the vector lacks kind or expect.verdict", where=name)
-    flags = expect.get("policy_flags")
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise MalformedError("conformance.vector", "the vector does not say its kind", where=name)
     return VectorCase(
         name=name,
         directory=directory,
         document=document,
         kind=document["kind"],
-        expect=Expectation(
-            verdict=expect["verdict"],
-            tcb_status=expect.get("tcb_status"),
-            policy_flags=None if flags is None else frozenset(flags),
-            fields=expect.get("fields"),
-        ),
+        expect=_expectation(name, document.get("expect")),
+    )
+
+
+def _expectation(name: str, expect: object) -> Expectation:
+    if not isinstance(expect, dict) or expect.get("verdict") not in _VERDICTS:
+        raise MalformedError("conformance.vector", "the vector does not say which verdict is expected", where=name)
+    flags, fields = expect.get("policy_flags"), expect.get("fields")
+    if not isinstance(flags, list | None) or not isinstance(fields, dict | None):
+        raise MalformedError("conformance.vector", "policy_flags is no list, or fields no object", where=name)
+    return Expectation(
+        verdict=expect["verdict"],
+        tcb_status=expect.get("tcb_status"),
+        policy_flags=None if flags is None else frozenset(str(flag) for flag in flags),
+        fields=fields,
     )
