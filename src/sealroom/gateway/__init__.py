@@ -6,7 +6,7 @@
     chat_completions, completions, embeddings, models    one file an endpoint: what a request may hold
     sampling, fields the words in which the endpoints say so
     queue_service    so many at work, so many waiting
-    limits, errors   every bound; every refusal, inside (OpenAI's shape) and outside (constant)
+    errors, problems every refusal: inside in OpenAI's shape, outside constant
     transport        the HTTP server under it: header bounds and timers, no log of any request
 
 A request flows app → exchange_service → `channel.ServerExchange` → routes → queue → `engines.Engine.open`, and the

@@ -1,8 +1,8 @@
 """Words in which an endpoint says what its request may hold.
 
 Each word makes a rule: a function of a value and its place that returns the value as the engine may have it, or
-raises `InvalidRequestError` with its place. A body is checked against a `record` and rebuilt from what passed: nothing
-that is not named there reaches an engine. ``null`` means absent, everywhere. An unknown field is an error that names
+raises `InvalidRequestError` with its place. A body is checked against a `record` and rebuilt from what passed:
+what is not named there reaches no engine. ``null`` means absent, everywhere. An unknown field is an error that names
 it: one that we dropped in silence might have been the one that the caller relied on.
 """
 

@@ -12,7 +12,7 @@ from sealroom.gateway.errors import InvalidRequestError
 from sealroom.gateway.fields import read_object
 from sealroom.gateway.models import ServedModel
 
-__all__ = ["OwnAnswer", "Question", "media_type_of", "route"]
+__all__ = ["OwnAnswer", "Question", "route"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +60,6 @@ def route(method: str, path: str, body: bytes, model: ServedModel) -> Question |
         model.require(path.removeprefix(_MODELS + "/"))
         return OwnAnswer(body=model.card())
     raise InvalidRequestError("unknown_url", "This room has no such address.", status=404)
-
-
-def media_type_of(content_type: bytes) -> bytes:
-    """The media type without its parameters, lower-case."""
-    return content_type.partition(b";")[0].strip().lower()
 
 
 def _question(

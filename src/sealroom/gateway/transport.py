@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sealroom.gateway.limits import GatewayLimits
+from sealroom.room.limits import GatewayLimits
 
 __all__ = ["GatewayServer"]
 
@@ -131,7 +131,7 @@ class GatewayServer(uvicorn.Server):
         )
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Capture none: uvicorn would raise them again after the drain, over our own clean end."""
         yield
 

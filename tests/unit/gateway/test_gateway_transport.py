@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sealroom.gateway.limits import GatewayLimits
 from sealroom.gateway.transport import GatewayServer
+from sealroom.room.limits import GatewayLimits
 
 
 async def plain_app(scope: dict[str, object], receive: object, send: object) -> None:

@@ -1,4 +1,4 @@
-"""How much and how long: every bound that the gateway puts on a caller, in one place."""
+"""How much and how long: every bound that a room puts on its callers, in one place."""
 
 from dataclasses import dataclass
 
@@ -31,12 +31,10 @@ class GatewayLimits:
     """Names and values of those fields, together."""
     inner_body_bytes: int = 4 * 1024 * 1024
     """The OpenAI request body, opened."""
-    idle_seconds: float = 120.0
-    """Longest silence of the engine within one answer."""
+    idle_seconds: float = 300.0
+    """Longest time without progress of one answer: the engine silent, or the caller not reading."""
     total_seconds: float = 1800.0
     """From the first byte of a request to the last of its answer."""
-    send_seconds: float = 60.0
-    """Longest time that a caller may let one piece of an answer wait."""
     connections: int = 512
     """Open connections; one more is answered 503."""
     evidence_waiting: int = 16
@@ -46,4 +44,4 @@ class GatewayLimits:
         for name in self.__slots__:
             value = getattr(self, name)
             if value < 0 or (value == 0 and name != "queue"):
-                raise MisuseError("gateway.limit", "a limit must be positive", where=name, got=value, expected="> 0")
+                raise MisuseError("room.limit", "a limit must be positive", where=name, got=value, expected="> 0")

@@ -1,0 +1,187 @@
+"""What the operator decides about a room, in one TOML document. Unknown keys are errors.
+
+room = 1
+
+[listen]
+host = "127.0.0.1"
+port = 8443                            # 0 = any free one
+
+[model]
+package = "models/smollm2"             # a sealed model; relative paths are relative to this file
+publisher = "sha256:…"                 # digest of the publisher's public key
+minimum_version = 1
+[release]
+broker = "https://kbs.example:8080"
+resource = "models/smollm2/v1"
+init_data = "init-data.toml"           # the document that HOST_DATA binds; optional
+
+[engine]                               # optional; further keys are the engine's own settings
+name = "llama_cpp"
+
+[keys]                                 # optional
+rotate_hours = 12
+statement_minutes = 60                 # how long a statement, and after a rotation an old key, holds
+
+[limits]                               # optional; the fields of `sealroom.room.limits.GatewayLimits`
+queue = 32
+"""
+
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from sealroom.errors import MalformedError
+from sealroom.room.limits import GatewayLimits
+
+__all__ = ["RoomConfig", "parse_room_config"]
+
+_VERSION = 1
+_SECTIONS = {
+    "listen": {"host", "port"},
+    "model": {"package", "publisher", "minimum_version"},
+    "release": {"broker", "resource", "init_data", "wait_seconds"},
+    "keys": {"rotate_hours", "statement_minutes"},
+    "limits": {limit.name for limit in fields(GatewayLimits)},
+}
+_REQUIRED = {"model": ("package", "publisher"), "release": ("broker", "resource")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomConfig:
+    """A room's configuration, checked. Paths are absolute, or relative to the working folder."""
+
+    package: Path
+    publisher: bytes
+    """SHA-256 of the publisher's public key."""
+    broker: str
+    resource: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    minimum_version: int = 1
+    init_data: Path | None = None
+    release_wait: timedelta = timedelta(seconds=30)
+    engine: str = "llama_cpp"
+    engine_settings: Mapping[str, object] = field(default_factory=dict)
+    rotate: timedelta = timedelta(hours=12)
+    statement_life: timedelta = timedelta(hours=1)
+    limits: GatewayLimits = field(default_factory=GatewayLimits)
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether nobody but this machine can reach the room."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
+    """Read a configuration.
+
+    Args:
+        text: the TOML document.
+        source: its name, for errors.
+        folder: what relative paths are relative to.
+
+    Raises:
+        MalformedError: ``room.config``, with the key that is wrong, missing or unknown.
+        MisuseError: ``room.limit``, a limit that is no limit.
+    """
+    read = _Reader(_document(text, source), source)
+    read.check_names()
+    release_init_data = read.text("release", "init_data", None)
+    engine = dict(read.section("engine"))
+    return RoomConfig(
+        package=folder / read.required_text("model", "package"),
+        publisher=read.digest("model", "publisher"),
+        minimum_version=read.count("model", "minimum_version", 1, low=1),
+        broker=read.required_text("release", "broker"),
+        resource=read.required_text("release", "resource"),
+        init_data=None if release_init_data is None else folder / release_init_data,
+        release_wait=timedelta(seconds=read.count("release", "wait_seconds", 30, low=0, high=3600)),
+        host=read.text("listen", "host", "127.0.0.1") or "",
+        port=read.count("listen", "port", 0, low=0, high=65535),
+        engine=read.text("engine", "name", "llama_cpp") or "",
+        engine_settings=MappingProxyType({name: value for name, value in engine.items() if name != "name"}),
+        rotate=timedelta(hours=read.count("keys", "rotate_hours", 12, low=1, high=24 * 30)),
+        statement_life=timedelta(minutes=read.count("keys", "statement_minutes", 60, low=5, high=60)),
+        limits=GatewayLimits(**read.limits()),
+    )
+
+
+def _document(text: str, source: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise MalformedError("room.config", "the room's configuration is not TOML", where=source,
+                             got=str(error)[:200]) from None  # fmt: skip
+
+
+class _Reader:
+    """Typed access to one document; every complaint names its key."""
+
+    def __init__(self, document: Mapping[str, Any], source: str) -> None:
+        self._document = document
+        self._source = source
+
+    def check_names(self) -> None:
+        if self._document.get("room") != _VERSION or self._document.get("room") is True:
+            raise self._wrong("room", self._document.get("room"), f"the version of this format: {_VERSION}")
+        for section in self._document:
+            if section not in {"room", "engine", *_SECTIONS}:
+                raise self._wrong(section, "an unknown key", f"one of room, engine, {', '.join(sorted(_SECTIONS))}")
+        for section, names in _SECTIONS.items():
+            for name in self.section(section):
+                if name not in names:
+                    raise self._wrong(f"[{section}] {name}", "an unknown key", f"one of {', '.join(sorted(names))}")
+            for name in _REQUIRED.get(section, ()):
+                if name not in self.section(section):
+                    raise self._wrong(f"[{section}] {name}", "nothing", "this key is required")
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        found = self._document.get(name, {})
+        if not isinstance(found, dict):
+            raise self._wrong(name, type(found).__name__, "a table")
+        return found
+
+    def text(self, section: str, name: str, default: str | None) -> str | None:
+        value = self.section(section).get(name, default)
+        if value is not None and (not isinstance(value, str) or not value):
+            raise self._wrong(f"[{section}] {name}", value, "text")
+        return value
+
+    def required_text(self, section: str, name: str) -> str:
+        return self.text(section, name, None) or ""
+
+    def count(self, section: str, name: str, default: int, *, low: int, high: int = 2**53) -> int:
+        value = self.section(section).get(name, default)
+        if type(value) is not int or not low <= value <= high:
+            raise self._wrong(f"[{section}] {name}", value, f"a whole number from {low} to {high}")
+        return value
+
+    def digest(self, section: str, name: str) -> bytes:
+        text = self.required_text(section, name)
+        try:
+            value = bytes.fromhex(text.removeprefix("sha256:"))
+        except ValueError:
+            value = b""
+        if not text.startswith("sha256:") or len(value) != 32:
+            raise self._wrong(f"[{section}] {name}", text[:80], "sha256: and 64 hexadecimal digits")
+        return value
+
+    def limits(self) -> dict[str, Any]:
+        given = dict(self.section("limits"))
+        for name, value in given.items():
+            whole = isinstance(getattr(GatewayLimits(), name), int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                raise self._wrong(f"[limits] {name}", value, "a whole number" if whole else "a number")
+        return given
+
+    def _wrong(self, where: str, got: object, expected: str) -> MalformedError:
+        return MalformedError("room.config", "the room's configuration can not be used",
+                              where=f"{self._source}: {where}", got=str(got)[:100], expected=expected)  # fmt: skip

@@ -1,0 +1,281 @@
+"""The boot, and the room that it makes.
+
+1. Born: the package's signature is checked beside all that follows, up to where the key is needed.
+2. Keys: the channel's keys are made here, in this memory, and nowhere else.
+3. Evidence: the silicon is asked once, so that a machine without any is told so before anybody else is asked.
+4. Key release: the broker sees evidence and hands out the model's key, or does not.
+5. Weights: opened into sealed memory; then the key is wiped.
+6. Engine: started on that memory, in its sandbox. What holds it in goes into the statement.
+7. Serving: every nonce gets evidence of its own over a statement that names keys, model, engine and sandbox.
+
+The descriptors of the weights stay open: an engine that is restarted needs them again.
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sealroom.binding import Label, report_data
+from sealroom.collateral.bundle import BundleMember, EvidenceBundle
+from sealroom.engines.base import Engine
+from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
+from sealroom.evidence import Attester
+from sealroom.room.boot import BootEvent, BootLog, BootState
+from sealroom.room.config import RoomConfig
+from sealroom.room.hardening import wipe
+from sealroom.room.key_client import fetch_key
+from sealroom.room.key_generations import KeyGenerations
+from sealroom.room.limits import GatewayLimits
+from sealroom.sealed.keys import ModelKey
+from sealroom.sealed.stores import SealedPackage, UnsealedModel, open_package, unseal
+from sealroom.statement import NONCE_SIZE, RoomStatement
+
+__all__ = ["EngineFactory", "Room", "boot", "utc_now"]
+
+EngineFactory = Callable[[RoomConfig], Engine]
+
+_log = logging.getLogger("sealroom.room")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What a booted room is made of."""
+
+    attester: Attester
+    package: SealedPackage
+    model: UnsealedModel
+    engine: Engine
+    keys: KeyGenerations
+    config: RoomConfig
+
+
+class Room:
+    """A room that has booted. Made by `boot` alone."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
+        self._attesting = asyncio.Lock()
+        self._waiting = 0
+        self._software_version = importlib.metadata.version("sealroom")
+        self.serving_since = utc_now()
+        self._rotation = asyncio.create_task(self._rotate())
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in its signed manifest, which is the name that callers ask for."""
+        return self._parts.package.manifest.name
+
+    @property
+    def keys(self) -> KeyGenerations:
+        """The channel's keys."""
+        return self._parts.keys
+
+    @property
+    def engine(self) -> Engine:
+        """What answers."""
+        return self._parts.engine
+
+    @property
+    def limits(self) -> GatewayLimits:
+        """The bounds on callers."""
+        return self._parts.config.limits
+
+    async def evidence(self, nonce: bytes) -> bytes:
+        """An encoded evidence bundle made for ``nonce`` now. The silicon is asked by one caller at a time.
+
+        Raises:
+            MisuseError: ``room.bad-nonce``, not 32 bytes.
+            UnavailableError: ``room.evidence-busy``, too many are waiting already; or what the attester raises.
+        """
+        if len(nonce) != NONCE_SIZE:
+            raise MisuseError("room.bad-nonce", "a nonce has 32 bytes", got=len(nonce), expected=NONCE_SIZE)
+        if self._waiting >= self.limits.evidence_waiting:
+            raise UnavailableError("room.evidence-busy", "too many callers wait for evidence", got=self._waiting)
+        self._waiting += 1
+        try:
+            async with self._attesting:
+                return await asyncio.to_thread(self._bundle, self._statement(nonce, utc_now()).encode())
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Stop the engine and give the weights' memory back."""
+        self._rotation.cancel()
+        await asyncio.gather(self._rotation, return_exceptions=True)
+        await self._parts.engine.stop()
+        self._parts.model.close()
+
+    def _statement(self, nonce: bytes, at: datetime) -> RoomStatement:
+        manifest, engine = self._parts.package.manifest, self._parts.engine
+        created_at = at.replace(microsecond=0)
+        return RoomStatement(
+            nonce=nonce,
+            key_configs=self._parts.keys.key_configs,
+            model_name=manifest.name,
+            model_version=manifest.version,
+            model_digest=self._parts.package.model_digest,
+            package_digest=self._parts.package.package_digest,
+            engine_name=engine.name,
+            engine_version=engine.version,
+            engine_config_digest=engine.config_digest,
+            sandbox_layers=engine.layers,
+            software_version=self._software_version,
+            created_at=created_at,
+            not_after=created_at + self._parts.config.statement_life,
+        )
+
+    def _bundle(self, statement: bytes) -> bytes:
+        collected = self._parts.attester.collect(report_data(Label.ROOM_STATEMENT, statement))
+        return EvidenceBundle(statement=statement, evidence=(BundleMember.cpu(collected),)).encode()
+
+    async def _rotate(self) -> None:
+        keys = self._parts.keys
+        while True:
+            await asyncio.sleep(max(1.0, (keys.next_rotation() - utc_now()).total_seconds()))
+            keys.rotate(utc_now())
+            _log.info("channel keys rotated")
+
+
+async def boot(
+    config: RoomConfig, *, attester: Attester, engine_factory: EngineFactory, on_event: Callable[[BootEvent], None]
+) -> Room:
+    """Boot a room; each state is told to ``on_event`` as it begins.
+
+    Raises:
+        SealroomError: whatever stands in the way; everything begun has been undone, and `BootState.FAILED` was told.
+    """
+    log = BootLog(on_event)
+    async with contextlib.AsyncExitStack() as undo:
+        try:
+            room = await _Boot(config, attester, engine_factory, log, undo).run()
+        except SealroomError as error:
+            log.reach(BootState.FAILED, _age_ms(), code=error.code)
+            raise
+        undo.pop_all()
+        return room
+
+
+@dataclass(slots=True)
+class _Boot:
+    """The steps, in order; `undo` gathers what has to be taken back if a later one fails."""
+
+    config: RoomConfig
+    attester: Attester
+    engine_factory: EngineFactory
+    log: BootLog
+    undo: contextlib.AsyncExitStack
+    _opening: "asyncio.Task[SealedPackage]" = field(init=False)
+
+    async def run(self) -> Room:
+        self._born()
+        engine = self.engine_factory(self.config)
+        keys = self._keys()
+        await self._evidence()
+        package, key = await self._key_release()
+        model = await self._weights(package, key)
+        await self._start(engine, model)
+        room = Room(_Parts(attester=self.attester, package=package, model=model, engine=engine, keys=keys,
+                           config=self.config))  # fmt: skip
+        self.log.reach(BootState.SERVING, _age_ms(), model=room.model_name, layers=list(engine.layers))
+        return room
+
+    def _born(self) -> None:
+        simulated = bool(getattr(self.attester, "simulated", False))
+        if simulated and not self.config.loopback_only:
+            raise MisuseError("room.simulated-not-loopback", "simulated hardware never serves the world",
+                              got=self.config.host, expected="a loopback address",
+                              hint="set [listen] host to 127.0.0.1, or use real hardware")  # fmt: skip
+        self.log.reach(BootState.BORN, _age_ms(), simulated=simulated)
+        config = self.config
+        self._opening = asyncio.create_task(
+            asyncio.to_thread(
+                open_package, config.package, publisher=config.publisher, minimum_version=config.minimum_version
+            )
+        )
+        self.undo.push_async_callback(_forget, self._opening)
+
+    def _keys(self) -> KeyGenerations:
+        keys = KeyGenerations(at=utc_now(), lifetime=self.config.rotate, overlap=_overlap(self.config))
+        self.log.reach(BootState.KEYS, _age_ms(), key_ids=[str(key_id) for key_id in sorted(keys.current.key_ids)])
+        return keys
+
+    async def _evidence(self) -> None:
+        self.log.reach(BootState.EVIDENCE, _age_ms())
+        # Over a statement that nobody could have made: of use to nobody.
+        await asyncio.to_thread(self.attester.collect, report_data(Label.ROOM_STATEMENT, secrets.token_bytes(32)))
+
+    async def _key_release(self) -> tuple[SealedPackage, ModelKey]:
+        self.log.reach(BootState.KEY_RELEASE, _age_ms(), broker=self.config.broker, resource=self.config.resource)
+        init_data = await asyncio.to_thread(_read_init_data, self.config.init_data)
+        secret = await _fetch_key(self.config, self.attester, init_data)
+        return await self._opening, ModelKey(secret)
+
+    async def _weights(self, package: SealedPackage, key: ModelKey) -> UnsealedModel:
+        self.log.reach(BootState.WEIGHTS, _age_ms(), model=package.manifest.name, version=package.manifest.version,
+                       bytes=package.manifest.identity.total_size)  # fmt: skip
+        try:
+            model = await asyncio.to_thread(unseal, package, key)
+        finally:
+            wipe(key.secret)
+        self.undo.callback(model.close)
+        return model
+
+    async def _start(self, engine: Engine, model: UnsealedModel) -> None:
+        self.log.reach(BootState.ENGINE, _age_ms(), engine=engine.name, version=engine.version,
+                       model_digest="sha256:" + model.model_digest.hex())  # fmt: skip
+        self.undo.push_async_callback(engine.stop)
+        await engine.start(model.files)
+
+
+async def _fetch_key(config: RoomConfig, attester: Attester, init_data: bytes | None) -> bytes:
+    """Ask the broker, again and again for a while if it can not answer. A refusal is final."""
+    deadline = time.monotonic() + config.release_wait.total_seconds()
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await fetch_key(config.broker, config.resource, attester, init_data=init_data)
+        except UnavailableError as error:
+            if time.monotonic() + pause > deadline:
+                raise
+            _log.info("the broker can not answer (%s); asking again in %.1f s", error.code, pause)
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE, 2 * pause)
+
+
+def _read_init_data(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise MalformedError("room.init-data", "the init data can not be read", where=str(path),
+                             got=error.strerror) from None  # fmt: skip
+
+
+def _overlap(config: RoomConfig) -> timedelta:
+    """As long as a statement that names the old keys may still hold."""
+    return min(config.statement_life, config.rotate)
+
+
+async def _forget(task: "asyncio.Task[SealedPackage]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _age_ms() -> float:
+    """Milliseconds since this process was started, to the kernel's 10 ms, which no change of the clock moves."""
+    started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return 1000 * time.clock_gettime(time.CLOCK_BOOTTIME) - 10 * started_ticks

@@ -1,0 +1,95 @@
+"""A configuration says all that it means: unknown, missing and wrong keys are errors that name themselves."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sealroom.errors import SealroomError
+from sealroom.room.config import RoomConfig, parse_room_config
+
+DIGEST = "sha256:" + "ab" * 32
+SMALLEST = f"""
+room = 1
+[model]
+package = "m"
+publisher = "{DIGEST}"
+[release]
+broker = "http://127.0.0.1:9"
+resource = "models/m/v1"
+"""
+
+
+def read(text: str) -> RoomConfig:
+    return parse_room_config(text, source="room.toml", folder=Path("/etc/room"))
+
+
+def test_the_smallest_configuration_listens_on_loopback_alone() -> None:
+    config = read(SMALLEST)
+    assert config.package == Path("/etc/room/m")
+    assert config.publisher == b"\xab" * 32
+    assert config.loopback_only
+    assert config.init_data is None
+    assert config.engine_settings == {}
+
+
+def test_every_key_is_read() -> None:
+    config = read(
+        SMALLEST
+        + """
+init_data = "i.toml"
+[listen]
+host = "0.0.0.0"
+port = 8443
+[engine]
+name = "llama_cpp"
+slots = 2
+[keys]
+rotate_hours = 1
+statement_minutes = 10
+[limits]
+queue = 0
+idle_seconds = 1.5
+"""
+    )
+    assert config.init_data == Path("/etc/room/i.toml")
+    assert not config.loopback_only
+    assert config.engine_settings == {"slots": 2}
+    assert config.rotate == timedelta(hours=1)
+    assert (config.limits.queue, config.limits.idle_seconds) == (0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (("room = 1", "room = 2"), "room"),
+        (("room = 1", ""), "room"),
+        (("room = 1", "room = 1\ndebug = true"), "debug"),
+        (("[model]", "[model]\ncolour = 1"), "[model] colour"),
+        (('package = "m"', ""), "[model] package"),
+        (('package = "m"', "package = 5"), "[model] package"),
+        ((DIGEST, "ab" * 32), "[model] publisher"),
+        ((DIGEST, "sha256:zz"), "[model] publisher"),
+        (("[release]", "[limits]\nqueue = true\n[release]"), "[limits] queue"),
+        (("[release]", "[limits]\nqueue = 1.5\n[release]"), "[limits] queue"),
+        (("[release]", "[limits]\nqueues = 1\n[release]"), "[limits] queues"),
+        (("[release]", "[limits]\nidle_seconds = 0\n[release]"), "idle_seconds"),
+        (("[release]", "[listen]\nport = 70000\n[release]"), "[listen] port"),
+        (("[release]", "[keys]\nstatement_minutes = 6000\n[release]"), "[keys] statement_minutes"),
+        (("[model]", "[[model]]"), "model"),
+        (("room = 1", "room ="), "room.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(change: tuple[str, str], where: str) -> None:
+    with pytest.raises(SealroomError) as caught:
+        read(SMALLEST.replace(*change))
+    assert where in (caught.value.where or "")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("::1", True), ("127.8.8.8", True), ("localhost", True), ("0.0.0.0", False), ("::", False),
+     ("192.168.1.4", False), ("room.example", False), ("127.0.0.1.example", False)],
+)  # fmt: skip
+def test_only_a_loopback_address_counts_as_one(host: str, *, loopback: bool) -> None:
+    assert read(SMALLEST + f'[listen]\nhost = "{host}"').loopback_only is loopback
