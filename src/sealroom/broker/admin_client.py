@@ -26,7 +26,7 @@ def read_admin_token(path: Path) -> str:
         mode, token = path.stat().st_mode, path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise MisuseError("broker.admin-token-file", "the admin token can not be read", where=str(path),
-                          hint="`sealroom broker run` writes admin-token into its state directory") from error  # fmt: skip
+                          hint="`sealroom broker run` writes it into its state directory") from error  # fmt: skip
     if stat.S_IMODE(mode) & 0o077:
         raise MisuseError("broker.admin-token-file", "others may read the admin token", where=str(path),
                           got=oct(stat.S_IMODE(mode)), expected="0o600", hint=f"chmod 600 {path}")  # fmt: skip
@@ -63,8 +63,8 @@ def _call(
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise MisuseError("broker.address", "the broker's address is not an http or https URL", got=url) from error
     except httpx.HTTPError as error:
-        raise UnavailableError("broker.unreachable", "the broker does not answer", where=url, got=type(error).__name__,
-                               hint="start it with `sealroom broker run`") from error  # fmt: skip
+        raise UnavailableError("broker.unreachable", "the broker does not answer", where=url,
+                               got=type(error).__name__, hint="start it: sealroom broker run") from error  # fmt: skip
     if response.status_code != HTTPStatus.OK:
         raise _refusal(response, url)
 

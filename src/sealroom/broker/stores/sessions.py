@@ -1,0 +1,82 @@
+"""Handshakes under way. A nonce serves once: `burn` is the only way out of ``challenged``, and durable."""
+
+from dataclasses import dataclass, field
+
+from sealroom.broker.stores.database import Database, Row
+
+__all__ = ["MAX_OPEN", "Session", "Sessions"]
+
+MAX_OPEN = 10_000
+"""Sessions that may be open at once: what a flood of ``/auth`` can make us keep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One handshake."""
+
+    id: str = field(repr=False)
+    tee: str
+    nonce: str = field(repr=False)
+    expires_at: int
+    """Seconds since 1970."""
+    state: str
+    attestation: bytes | None = field(default=None, repr=False)
+    """The body of ``/attest`` that was verified, once it was."""
+
+
+_COLUMNS = "id, tee, nonce, expires_at, state, attestation"
+
+
+class Sessions:
+    """The table of sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, session: Session, *, now: int) -> bool:
+        """Keep a new session and forget the expired ones; False if too many are open."""
+        with self._database.transaction():
+            self._database.execute("DELETE FROM sessions WHERE expires_at < ?", now)
+            ((count,),) = self._database.query("SELECT count(*) FROM sessions")
+            if isinstance(count, int) and count >= MAX_OPEN:
+                return False
+            self._database.execute(
+                "INSERT INTO sessions (id, tee, nonce, expires_at, state) VALUES (?, ?, ?, ?, 'challenged')",
+                session.id, session.tee, session.nonce, session.expires_at,
+            )  # fmt: skip
+            return True
+
+    def find(self, session_id: str) -> Session | None:
+        """The session with this id, whatever its state."""
+        return _one(self._database.query(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", session_id))  # noqa: S608
+
+    def find_by_token(self, token_id: str) -> Session | None:
+        """The session whose token has this ``jti``."""
+        return _one(self._database.query(f"SELECT {_COLUMNS} FROM sessions WHERE token_id = ?", token_id))  # noqa: S608
+
+    def burn(self, session_id: str) -> bool:
+        """Use up the nonce; False if it was used before, by us or by another broker on this database."""
+        with self._database.transaction():
+            sql = "UPDATE sessions SET state = 'burnt' WHERE id = ? AND state = 'challenged'"
+            return self._database.execute(sql, session_id) == 1
+
+    def attest(self, session_id: str, attestation: bytes, token_id: str) -> None:
+        """Keep what was verified."""
+        self._database.execute(
+            "UPDATE sessions SET state = 'attested', attestation = ?, token_id = ? WHERE id = ?",
+            attestation, token_id, session_id,
+        )  # fmt: skip
+
+
+def _one(rows: list[Row]) -> Session | None:
+    if not rows:
+        return None
+    session_id, tee, nonce, expires_at, state, attestation = rows[0]
+    return Session(
+        id=str(session_id),
+        tee=str(tee),
+        nonce=str(nonce),
+        expires_at=expires_at if isinstance(expires_at, int) else 0,
+        state=str(state),
+        attestation=attestation if isinstance(attestation, bytes) else None,
+    )
