@@ -221,6 +221,9 @@ class SimulatedSnp:
         collateral: further items beside leaf and chain, such as ``crl``.
     """
 
+    simulated = True
+    """Asked by a room before it listens: simulated hardware never serves the world."""
+
     def __init__(
         self,
         *,
