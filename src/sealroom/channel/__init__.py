@@ -5,8 +5,8 @@
     ResponseOpener.receive  ◀─ sealed chunks ──   ServerExchange.response()  ← start, data …, finish
 
 Inside out: `messages` (events, limits), `binary_http_*` (RFC 9292), `chunked_ohttp` and `ohttp` (draft 08, RFC 9458)
-over `encapsulation`, `hpke` (RFC 9180) over `kem` and `key_schedule`; beside them `key_config` and `channel_keys` (who
-can open), `replay` (each request once), `padding`, `problems` (what a refused sender is told).
+over `encapsulation`, `hpke` (RFC 9180) over `kem` and `key_schedule`; beside them `key_config` and `channel_keys`
+(who can open), `replay` (each request once), `padding`, `problems` (what a refused sender is told).
 Normative: ``spec/channel.md``.
 
 All of it is sans-IO: bytes and the time in, bytes and events out.

@@ -97,17 +97,11 @@ class BinaryHttpDecoder:
         return self._next(self._read_request_control if self._kind is Kind.REQUEST else self._read_status)
 
     def _read_request_control(self) -> bool:
-        start, parts = self._offset, []
-        for _ in range(4):
-            part = self._prefixed()
-            if part is None:
-                self._bound_section(len(self._buffer) - start)
-                self._offset = start
-                return False
-            parts.append(part)
-        self._bound_section(self._offset - start)
+        spans = self._spans(4)
+        if spans is None:
+            return False
         try:
-            method, scheme, authority, path = (part.decode("ascii") for part in parts)
+            method, scheme, authority, path = (self._buffer[span].decode("ascii") for span in spans)
         except UnicodeDecodeError as error:
             raise _bad("the request target is not ASCII", "control data") from error
         head = RequestHead(method=method, scheme=scheme, authority=authority, path=path)
@@ -152,18 +146,17 @@ class BinaryHttpDecoder:
 
     def _read_field_line(self) -> bool:
         start = self._offset
-        name = self._prefixed()
-        if name == b"":
+        if self._varint() == 0:
             return self._end_section()
-        value = self._prefixed() if name is not None else None
-        if name is None or value is None:
-            self._bound_section(self._section_size + len(self._buffer) - start)
-            self._offset = start
+        self._offset = start
+        spans = self._spans(2)
+        if spans is None:
             return False
         self._section_size += self._offset - start
         self._bound_section(self._section_size)
         if len(self._lines) >= self._limits.fields:
             raise _head_too_large("field lines")
+        name, value = (bytes(self._buffer[span]) for span in spans)
         self._lines.append(check_field(name, value))
         return self._next(self._read_field_line)
 
@@ -248,17 +241,19 @@ class BinaryHttpDecoder:
         value, self._offset = decoded
         return value
 
-    def _prefixed(self) -> bytes | None:
-        size = self._varint()
-        if size is None:
-            return None
-        self._bound_section(size)
-        end = self._offset + size
-        if end > len(self._buffer):
-            return None
-        data = bytes(self._buffer[self._offset : end])
-        self._offset = end
-        return data
+    def _spans(self, count: int) -> list[slice] | None:
+        """Where the next ``count`` length-prefixed strings lie, or None while one is not whole; copies nothing."""
+        start, spans = self._offset, []
+        for _ in range(count):
+            size = self._varint()
+            end = self._offset + (size or 0)
+            self._bound_section(end - start)
+            if size is None or end > len(self._buffer):
+                self._offset = start
+                return None
+            spans.append(slice(self._offset, end))
+            self._offset = end
+        return spans
 
     def _bound_section(self, size: int) -> None:
         if size > self._limits.head:

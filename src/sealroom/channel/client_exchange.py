@@ -45,6 +45,10 @@ class ClientExchange:
         if not isinstance(key, AttestedKey):
             raise MisuseError("channel.key-not-attested", "only an attested key may be sealed to",
                               got=type(key).__name__, expected="AttestedKey")  # fmt: skip
+        if at.tzinfo is None:
+            raise MisuseError(
+                "channel.naive-time", "a time without its zone tells nothing", hint="pass datetime.now(UTC)"
+            )
         configs = parse_key_configs(key.key_for(KeyPurpose.CHANNEL, at))
         config, self.suite = choose_config(configs, insecure_without_post_quantum=insecure_without_post_quantum)
         self._header, self._context, self._secret = encapsulate_header(config, self.suite, Form.CHUNKED)

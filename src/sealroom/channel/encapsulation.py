@@ -7,7 +7,7 @@ import secrets
 from enum import Enum
 
 from sealroom.channel.channel_keys import ChannelKeys
-from sealroom.channel.hpke import Exporter, RecipientContext, SenderContext, setup_recipient, setup_sender
+from sealroom.channel.hpke import HpkeContext, RecipientContext, SenderContext, setup_recipient, setup_sender
 from sealroom.channel.key_config import KeyConfig
 from sealroom.channel.key_schedule import expand, extract
 from sealroom.channel.suites import NONCE_SIZE, Aead, Suite, new_aead
@@ -45,7 +45,7 @@ class ResponseSecret:
 
     __slots__ = ("_enc", "_secret", "_suite")
 
-    def __init__(self, context: Exporter, suite: Suite, enc: bytes, form: Form) -> None:
+    def __init__(self, context: HpkeContext, suite: Suite, enc: bytes, form: Form) -> None:
         self._secret = context.export(form.value[1], suite.response_entropy)
         self._suite = suite
         self._enc = enc

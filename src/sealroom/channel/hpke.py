@@ -11,14 +11,14 @@ from sealroom.channel.key_schedule import labeled_expand, labeled_extract
 from sealroom.channel.suites import NONCE_SIZE, TAG_SIZE, Suite, new_aead
 from sealroom.errors import MisuseError, UnverifiedError
 
-__all__ = ["Exporter", "RecipientContext", "SenderContext", "setup_recipient", "setup_sender"]
+__all__ = ["HpkeContext", "RecipientContext", "SenderContext", "setup_recipient", "setup_sender"]
 
 _MODE_BASE = b"\x00"
 _SEQUENCE_LIMIT = (1 << (8 * NONCE_SIZE)) - 1
 
 
-class Exporter:
-    """What both ends of a context share: the exporter secret, and the AEAD with its sequence of nonces."""
+class HpkeContext:
+    """What both ends share: the exporter secret, and the AEAD with its sequence of nonces."""
 
     __slots__ = ("_aead", "_base_nonce", "_exporter_secret", "_sequence", "_suite_id")
 
@@ -47,7 +47,7 @@ class Exporter:
         return (self._base_nonce ^ self._sequence).to_bytes(NONCE_SIZE, "big")
 
 
-class SenderContext(Exporter):
+class SenderContext(HpkeContext):
     """Seals messages in order."""
 
     __slots__ = ()
@@ -59,7 +59,7 @@ class SenderContext(Exporter):
         return sealed
 
 
-class RecipientContext(Exporter):
+class RecipientContext(HpkeContext):
     """Opens messages in the order in which they were sealed."""
 
     __slots__ = ()

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from sealroom.channel.padding import CHUNK_SIZE
+from sealroom.errors import MisuseError
+
 __all__ = ["Data", "End", "Event", "Fields", "Informational", "Limits", "RequestHead", "ResponseHead", "find_field"]
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -69,6 +72,10 @@ class Limits:
     """Zeros behind the message."""
     informational: int = 16
     """Informational responses before the final one."""
+
+    def __post_init__(self) -> None:
+        if self.chunk < CHUNK_SIZE:
+            raise MisuseError("channel.limit-too-small", "every receiver takes chunks of 16384 bytes", got=self.chunk)
 
 
 def find_field(headers: Fields, name: bytes) -> tuple[bytes, ...]:

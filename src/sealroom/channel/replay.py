@@ -10,7 +10,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
 from sealroom.channel.messages import Fields, find_field
-from sealroom.errors import UnavailableError, UnverifiedError
+from sealroom.errors import MisuseError, UnavailableError, UnverifiedError
 
 __all__ = ["DEFAULT_CAPACITY", "DEFAULT_TOLERANCE", "ReplayWindow", "format_date"]
 
@@ -38,7 +38,9 @@ class ReplayWindow:
         self._expiry: OrderedDict[bytes, datetime] = OrderedDict()
         self._latest = datetime.min.replace(tzinfo=UTC)
 
-    def __len__(self) -> int:
+    @property
+    def remembered(self) -> int:
+        """How many exchanges are in memory. No ``__len__``: an empty window must not count as none."""
         return len(self._expiry)
 
     def refuse_if_seen(self, enc: bytes, at: datetime) -> None:
@@ -88,6 +90,10 @@ class ReplayWindow:
             )
 
     def _advance(self, at: datetime) -> None:
+        if at.tzinfo is None:
+            raise MisuseError(
+                "channel.naive-time", "a time without its zone tells nothing", hint="pass datetime.now(UTC)"
+            )
         self._latest = max(self._latest, at)
         while self._expiry and next(iter(self._expiry.values())) < self._latest:
             self._expiry.popitem(last=False)
