@@ -1,0 +1,71 @@
+"""What a policy and a verdict say to the people who must answer for them."""
+
+import json
+
+from policy_machine import MEASUREMENT, Machine
+from test_policy_documents import WHOLE
+
+from sealroom.policy import appraisal_as_dict, default_policy, explain, load_policy, render_appraisal
+
+
+def test_the_explanation_names_everything_that_is_pinned_and_everything_that_is_not() -> None:
+    text = explain(load_policy(WHOLE, source="demo.toml"))
+
+    for expected in (
+        "ab" * 48, "cd" * 32, "microcode 84", "SmolLM2-135M-Instruct", "version 2 or later", "llama.cpp", "landlock",
+        "sealroom.model", "claims.details.abi_major >= 1", "older firmware is not tested", "SIMULATED root",
+        "refuses: debug", "refuses: migrate_ma", "NOT CHECKED", "freshness: recordings", "600 seconds",
+    ):  # fmt: skip
+        assert expected in text
+
+
+def test_the_explanation_warns_of_what_a_policy_lets_pass() -> None:
+    text = explain(load_policy(WHOLE.replace('allow = ["smt"]', 'allow = ["debug"]'), source="x"))
+
+    assert "LETS PASS debug guests" in text
+
+
+def test_the_explanation_of_a_policy_that_leaves_nothing_open_says_so() -> None:
+    closed = WHOLE.partition("[unchecked]")[0]
+
+    assert "Nothing is left unchecked by hand." in explain(load_policy(closed, source="x"))
+
+
+def test_a_verdict_on_simulated_hardware_says_so_whatever_it_is(machine: Machine) -> None:
+    for appraisal in (machine.judge(), machine.judge(vmpl=1)):
+        assert "SIMULATED" in render_appraisal(appraisal)
+        assert appraisal_as_dict(appraisal)["simulated"] is True
+
+
+def test_a_refusal_shows_every_reason_with_got_wanted_source_and_fix(machine: Machine) -> None:
+    appraisal = machine.judge(vmpl=1, measurement=bytes(48))
+    text = render_appraisal(appraisal)
+
+    assert text.startswith("REFUSED for 2 reasons")
+    for check in appraisal.failures:
+        assert all(part in text for part in (check.code, check.got, check.wanted, check.source, check.fix))
+
+
+def test_an_acceptance_says_what_was_not_checked(machine: Machine) -> None:
+    text = render_appraisal(machine.judge())
+
+    assert text.startswith('ACCEPTED by policy "test"')
+    assert "not checked  init-data" in text
+    assert "1 thing not checked, by the policy's own word" in text
+
+
+def test_the_json_of_a_verdict_has_exactly_the_members_that_programs_rely_on(machine: Machine) -> None:
+    verdict = json.loads(json.dumps(appraisal_as_dict(machine.judge(measurement=bytes(48)))))
+
+    assert set(verdict) == {"accepted", "simulated", "checks"}
+    assert verdict["accepted"] is False
+    assert all(
+        set(check) == {"check", "got", "wanted", "passed", "source", "code", "fix"} for check in verdict["checks"]
+    )
+    (failure,) = [check for check in verdict["checks"] if not check["passed"]]
+    assert failure["check"] == "snp.measurement"
+    assert failure["wanted"] == MEASUREMENT.hex()
+
+
+def test_the_built_in_default_explains_itself_too() -> None:
+    assert "no policy was given" in explain(default_policy())
