@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 import uvloop
 
 from sealroom.client.address import RoomAddress
 from sealroom.client.policy_store import read_policy
 from sealroom.client.proof import proof_of
-from sealroom.client.proxy_app import PROOF_PATH, ProxyApp
+from sealroom.client.proxy_app import PROOF_PATH, serve_proxy
 from sealroom.client.proxy_rules import is_loopback_host
 from sealroom.client.service import RoomService
 from sealroom.client.session import Session
@@ -22,7 +21,7 @@ from sealroom.errors import MisuseError
 from sealroom.policy import render_appraisal
 from sealroom.verifier import AttestedRoom
 
-__all__ = ["proxy", "register", "serve_proxy"]
+__all__ = ["proxy", "register"]
 
 DEFAULT_PORT = 8642
 
@@ -55,15 +54,6 @@ def proxy(
             runner.run(_run(service, (listen, port), as_json=as_json))
     except KeyboardInterrupt:
         _say("stopped")
-
-
-async def serve_proxy(service: RoomService, listener: socket.socket) -> None:
-    """Serve an open ``service`` on ``listener`` until a signal or a cancellation ends it."""
-    config = uvicorn.Config(
-        ProxyApp(service), lifespan="off", log_config=None, log_level="critical", access_log=False,
-        server_header=False, timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    await uvicorn.Server(config).serve(sockets=[listener])
 
 
 async def _run(service: RoomService, where: tuple[str, int], *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ stand the address of the gateway and a padded length; method, path, headers and 
 
 **Which answers count.** Only what comes out of the encryption is an answer. Whatever a gateway, a relay or an enemy
 says outside is a reason to fail, in one of three ways: the key is unknown there (`RotatedKeyError`: verify anew,
-once), the room can not be reached now (`RoomUnavailableError`), or the answer is no answer at all (`UnverifiedError`).
+once), the room can not be reached now (`RoomUnavailableError`), or it is no answer at all (`UnverifiedError`).
 """
 
 import json

@@ -12,15 +12,18 @@ Leaving closes the exchange, which the gateway notices.
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+
+import uvicorn
 
 from sealroom.client.proof import proof_of
 from sealroom.client.proxy_rules import error_body, error_event, error_headers, error_status, forbidden_caller
 from sealroom.client.service import OpenAnswer, RoomService, UserRequest
 from sealroom.errors import MisuseError, SealroomError
 
-__all__ = ["BODY_LIMIT", "PROOF_PATH", "ProxyApp"]
+__all__ = ["BODY_LIMIT", "PROOF_PATH", "ProxyApp", "serve_proxy"]
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of a request, and of an answer that is held back: what the channel itself takes at most."""
@@ -79,6 +82,27 @@ class ProxyApp:
                 await answer.end()
             else:
                 await answer.whole(opened.head.status, headers, await _held_back(opened))
+
+
+async def serve_proxy(service: RoomService, listener: socket.socket) -> None:
+    """Serve an open ``service`` on ``listener`` until a signal or a cancellation ends it."""
+    config = uvicorn.Config(
+        ProxyApp(service),
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
 
 
 class _Sender:
