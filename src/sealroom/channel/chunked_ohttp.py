@@ -35,10 +35,11 @@ def seal_chunk(context: SenderContext, plaintext: bytes, *, final: bool = False)
 class ResponseChunkSealer:
     """Server: seals the chunks of one response. `seal` runs once per streamed token: it does the least there is."""
 
-    __slots__ = ("_aead", "_base", "_counter", "nonce")
+    __slots__ = ("_base", "_counter", "_encrypt", "nonce")
 
     def __init__(self, secret: ResponseSecret) -> None:
-        self.nonce, self._aead, self._base = secret.fresh()
+        self.nonce, aead, self._base = secret.fresh()
+        self._encrypt = aead.encrypt
         self._counter = 0
 
     def seal(self, plaintext: bytes) -> bytes:
@@ -48,7 +49,7 @@ class ResponseChunkSealer:
             raise MisuseError("channel.bad-chunk-size", "a chunk has no size that may be sent", got=len(plaintext))
         nonce = (self._base ^ self._counter).to_bytes(NONCE_SIZE, "big")
         self._counter += 1
-        sealed = self._aead.encrypt(nonce, plaintext, None)
+        sealed = self._encrypt(nonce, plaintext, None)
         if size < 0x40:
             return size.to_bytes(1, "big") + sealed
         if size < 0x4000:
@@ -61,7 +62,7 @@ class ResponseChunkSealer:
             raise MisuseError("channel.bad-chunk-size", "a chunk has no size that may be sent", got=len(plaintext))
         nonce = (self._base ^ self._counter).to_bytes(NONCE_SIZE, "big")
         self._counter += 1
-        return b"\x00" + self._aead.encrypt(nonce, plaintext, FINAL)
+        return b"\x00" + self._encrypt(nonce, plaintext, FINAL)
 
 
 class ChunkFrames:

@@ -4,6 +4,8 @@
 A, `cryptography`'s single-shot and `pyhpke` in ``tests/unit/channel/test_hpke.py``.
 """
 
+from functools import cache
+
 from cryptography.exceptions import InvalidTag
 
 from sealroom.channel.kem import KemPrivateKey, encapsulate
@@ -24,11 +26,7 @@ class HpkeContext:
 
     def __init__(self, suite: Suite, shared_secret: bytes, info: bytes) -> None:
         self._suite_id = suite_id = b"HPKE" + suite.identifier
-        context = (
-            _MODE_BASE
-            + labeled_extract(suite_id, b"", b"psk_id_hash", b"")
-            + labeled_extract(suite_id, b"", b"info_hash", info)
-        )
+        context = _MODE_BASE + _psk_id_hash(suite_id) + labeled_extract(suite_id, b"", b"info_hash", info)
         secret = labeled_extract(suite_id, shared_secret, b"secret", b"")
         key = labeled_expand(suite_id, secret, b"key", context, suite.aead.key_size)
         base_nonce = labeled_expand(suite_id, secret, b"base_nonce", context, NONCE_SIZE)
@@ -74,6 +72,12 @@ class RecipientContext(HpkeContext):
             raise not_authentic() from error
         self._sequence += 1
         return plaintext
+
+
+@cache
+def _psk_id_hash(suite_id: bytes) -> bytes:
+    """Base mode has no PSK: the hash depends on the suite alone."""
+    return labeled_extract(suite_id, b"", b"psk_id_hash", b"")
 
 
 def setup_sender(suite: Suite, public_key: bytes, info: bytes) -> tuple[bytes, SenderContext]:

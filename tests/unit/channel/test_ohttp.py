@@ -251,7 +251,7 @@ class TestFrames:
             sealer = ResponseChunkSealer(secret)
             nonce = sealer._base.to_bytes(12, "big")
             opener = ResponseChunkOpener(secret, 16384)
-            stream = sealer.nonce + b"\x10" + sealer._aead.encrypt(nonce, b"", None)
+            stream = sealer.nonce + b"\x10" + sealer._encrypt(nonce, b"", None)
         with pytest.raises(SealroomError) as caught:
             opener.receive(stream)
         assert caught.value.code == "channel.not-authentic"
