@@ -39,6 +39,7 @@ __all__ = [
     "Name",
     "RevocationList",
     "SignatureScheme",
+    "as_pem",
     "forget",
     "read_certificate",
     "read_certificates",
@@ -138,6 +139,16 @@ def read_crl(raw: bytes) -> RevocationList:
     if len(blocks) != 1:
         raise MalformedError("x509.pem", "one revocation list is expected", got=len(blocks), expected=1)
     return _crl(blocks[0])
+
+
+def as_pem(*blocks: bytes, label: str = "CERTIFICATE") -> bytes:
+    """DER blocks as PEM text, in their order."""
+    lines = []
+    for block in blocks:
+        text = base64.b64encode(block)
+        body = b"\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+        lines.append(b"-----BEGIN %b-----\n%b\n-----END %b-----\n" % (label.encode(), body, label.encode()))
+    return b"".join(lines)
 
 
 def forget() -> None:

@@ -4,7 +4,6 @@ Written on a DER writer of our own and not on a library's builder, because silic
 refuse (serial number 0, raw bytes in an extension) and because tests need what no builder offers.
 """
 
-import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from sealroom.evidence import Validity
 from sealroom.testing import der
 
 __all__ = ["AMD_NAME", "Authority", "CertificateForm", "CrlForm", "PublicKey", "authority", "mint_certificate",
-           "mint_crl", "pem"]  # fmt: skip
+           "mint_crl"]  # fmt: skip
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
@@ -129,16 +128,6 @@ def mint_crl(form: CrlForm, issuer: Authority) -> bytes:
         *([der.element(0xA0, _extensions(form.extensions))] if form.extensions else []),
     )
     return der.sequence(body, algorithm, der.bit_string(_sign(issuer.key, body)))
-
-
-def pem(*blocks: bytes, label: str = "CERTIFICATE") -> bytes:
-    """The blocks as PEM text, in their order."""
-    lines = []
-    for block in blocks:
-        text = base64.b64encode(block)
-        body = b"\n".join(text[start : start + 64] for start in range(0, len(text), 64))
-        lines.append(b"-----BEGIN %b-----\n%b\n-----END %b-----\n" % (label.encode(), body, label.encode()))
-    return b"".join(lines)
 
 
 def _name(common_name: str) -> bytes:

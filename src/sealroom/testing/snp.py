@@ -23,7 +23,8 @@ from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.tees.snp.layout import REPORT, SIGNED_SIZE, SigningKey
 from sealroom.tees.snp.tcb import PARTS, Product
 from sealroom.testing import der
-from sealroom.testing.pki import Authority, CertificateForm, CrlForm, authority, mint_certificate, mint_crl, pem
+from sealroom.testing.pki import Authority, CertificateForm, CrlForm, authority, mint_certificate, mint_crl
+from sealroom.x509_reader import as_pem
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -90,7 +91,7 @@ class SnpVendor:
 
     def chain(self, kind: SigningKey = SigningKey.VCEK) -> bytes:
         """Intermediate and root in PEM, as the key distribution service sends them."""
-        return pem(self.issuer_of(kind).certificate, self.ark.certificate)
+        return as_pem(self.issuer_of(kind).certificate, self.ark.certificate)
 
     def crl(self, form: CrlForm | None = None) -> bytes:
         """A revocation list signed by the root; an empty one unless ``form`` says more."""
