@@ -82,7 +82,7 @@ minimum_version = {version}
 """
 
 
-def room_config(  # noqa: PLR0913 - each is one key of the document
+def room_config(
     *,
     package: str,
     publisher: bytes,
@@ -113,7 +113,7 @@ resource = {_text(resource)}
 init_data = {_text(init_data_file)}
 
 [engine]
-name = "llama_cpp"
+name = "llama.cpp"
 {settings}
 """
 

@@ -122,6 +122,7 @@ class GatewayServer(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="info",  # below it uvicorn tells of every message, addresses included
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

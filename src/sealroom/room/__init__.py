@@ -1,6 +1,7 @@
 """The confidential machine's boot: keys born inside, evidence, weights by a key that evidence earned, engine.
 
     config           what the operator decides, read from one TOML file
+    engine_choice    which engine, with which settings
     limits           every bound on callers
     boot             the named states, in order, and the events that tell of them
     service          the boot itself, and the running room: fresh evidence for every nonce, keys in rotation

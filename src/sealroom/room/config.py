@@ -10,13 +10,16 @@ port = 8443                            # 0 = any free one
 package = "models/smollm2"             # a sealed model; relative paths are relative to this file
 publisher = "sha256:…"                 # digest of the publisher's public key
 minimum_version = 1
+
 [release]
 broker = "https://kbs.example:8080"
 resource = "models/smollm2/v1"
 init_data = "init-data.toml"           # the document that HOST_DATA binds; optional
+wait_seconds = 30                      # how long a broker that does not answer is asked again; optional
 
-[engine]                               # optional; further keys are the engine's own settings
-name = "llama_cpp"
+[engine]                               # optional
+name = "llama.cpp"
+slots = 4                              # and the other settings that `sealroom.room.engine_choice` lists
 
 [keys]                                 # optional
 rotate_hours = 12
@@ -32,10 +35,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from sealroom.errors import MalformedError
+from sealroom.room.engine_choice import EngineChoice
 from sealroom.room.limits import GatewayLimits
 
 __all__ = ["RoomConfig", "parse_room_config"]
@@ -65,8 +68,7 @@ class RoomConfig:
     minimum_version: int = 1
     init_data: Path | None = None
     release_wait: timedelta = timedelta(seconds=30)
-    engine: str = "llama_cpp"
-    engine_settings: Mapping[str, object] = field(default_factory=dict)
+    engine: EngineChoice = field(default_factory=EngineChoice)
     rotate: timedelta = timedelta(hours=12)
     statement_life: timedelta = timedelta(hours=1)
     limits: GatewayLimits = field(default_factory=GatewayLimits)
@@ -95,7 +97,7 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
     read = _Reader(_document(text, source), source)
     read.check_names()
     release_init_data = read.text("release", "init_data", None)
-    engine = dict(read.section("engine"))
+    engine = EngineChoice.parse(read.section("engine"), source=source)
     return RoomConfig(
         package=folder / read.required_text("model", "package"),
         publisher=read.digest("model", "publisher"),
@@ -106,11 +108,10 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
         release_wait=timedelta(seconds=read.count("release", "wait_seconds", 30, low=0, high=3600)),
         host=read.text("listen", "host", "127.0.0.1") or "",
         port=read.count("listen", "port", 0, low=0, high=65535),
-        engine=read.text("engine", "name", "llama_cpp") or "",
-        engine_settings=MappingProxyType({name: value for name, value in engine.items() if name != "name"}),
+        engine=engine,
         rotate=timedelta(hours=read.count("keys", "rotate_hours", 12, low=1, high=24 * 30)),
         statement_life=timedelta(minutes=read.count("keys", "statement_minutes", 60, low=5, high=60)),
-        limits=GatewayLimits(**read.limits()),
+        limits=GatewayLimits(**{"concurrency": engine.slots} | read.limits()),
     )
 
 

@@ -37,12 +37,18 @@ from sealroom.sealed.keys import ModelKey
 from sealroom.sealed.stores import SealedPackage, UnsealedModel, open_package, unseal
 from sealroom.statement import NONCE_SIZE, RoomStatement
 
-__all__ = ["EngineFactory", "Room", "boot", "utc_now"]
+__all__ = ["EngineFactory", "Room", "boot", "chosen_engine", "utc_now"]
 
-EngineFactory = Callable[[RoomConfig], Engine]
+EngineFactory = Callable[[RoomConfig, str], Engine]
+"""Makes the engine, not started, for a configuration and the model's name."""
 
 _log = logging.getLogger("sealroom.room")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
+
+def chosen_engine(config: RoomConfig, model_name: str) -> Engine:
+    """The engine that the configuration names."""
+    return config.engine.make(model_name)
 
 
 def utc_now() -> datetime:
@@ -150,7 +156,11 @@ class Room:
 
 
 async def boot(
-    config: RoomConfig, *, attester: Attester, engine_factory: EngineFactory, on_event: Callable[[BootEvent], None]
+    config: RoomConfig,
+    *,
+    attester: Attester,
+    on_event: Callable[[BootEvent], None],
+    engine_factory: EngineFactory = chosen_engine,
 ) -> Room:
     """Boot a room; each state is told to ``on_event`` as it begins.
 
@@ -181,10 +191,10 @@ class _Boot:
 
     async def run(self) -> Room:
         self._born()
-        engine = self.engine_factory(self.config)
         keys = self._keys()
         await self._evidence()
         package, key = await self._key_release()
+        engine = self.engine_factory(self.config, package.manifest.name)
         model = await self._weights(package, key)
         await self._start(engine, model)
         room = Room(_Parts(attester=self.attester, package=package, model=model, engine=engine, keys=keys,

@@ -91,9 +91,9 @@ async def test_the_second_caller_sees_nothing_of_the_first(gateway: Gateway) -> 
     two = await gateway.post(second.seal(chat("SECOND")))
     assert b"FIRST" not in two.body
     opener = second.exchange.response()
+    assert opener.receive(one.body) == []
     with pytest.raises(UnverifiedError, match="authentic"):
-        events = opener.receive(one.body)
-        events += opener.end_of_input()
+        opener.end_of_input()
 
 
 async def test_a_replayed_request_is_refused_and_the_engine_sees_it_once(gateway: Gateway) -> None:
@@ -133,7 +133,7 @@ async def test_a_caller_who_leaves_in_the_middle_of_the_request_leaves_nothing(g
 
 async def test_every_way_of_being_undecryptable_is_told_alike(gateway: Gateway) -> None:
     told = set()
-    for place in (8, 400, 1120, 1127, 1140, -1):
+    for place in (8, 400, 1120, 1140, 2000, -1):  # encapsulated key, ciphertext, tag
         sealed = bytearray(gateway.caller().seal(chat()))
         sealed[place] ^= 1
         connection = await gateway.post(bytes(sealed))

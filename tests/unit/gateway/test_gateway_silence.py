@@ -26,15 +26,13 @@ def everything_logged() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(record.getMessage() + str(record.args) + (self.format(record) if record.exc_info else ""))
 
-    names = ["", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "asyncio", "aiohttp", "aiohttp.access", "httpx",
-             "sealroom", "sealroom.gateway", "sealroom.room", "sealroom.channel"]  # fmt: skip
+    names = ["", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "asyncio", "aiohttp", "aiohttp.access",
+             "httpx", "sealroom", "sealroom.gateway", "sealroom.room", "sealroom.channel"]  # fmt: skip
     keep = Keep(level=1)
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(1)
     logging.getLogger().addHandler(keep)
-    asyncio_debug = logging.getLogger("asyncio")
-    asyncio_debug.debug("listening")
     yield lines
     logging.getLogger().removeHandler(keep)
     for name, level in before.items():
@@ -82,7 +80,7 @@ async def test_prompts_answers_and_sessions_are_in_no_log(everything_logged: lis
     assert_unmarked(everything_logged)
 
 
-async def test_a_fault_in_the_engine_that_quotes_the_prompt_is_logged_without_it(
+async def test_a_fault_that_quotes_the_prompt_is_logged_without_it(
     everything_logged: list[str],
 ) -> None:
     gateway = await make_gateway()

@@ -30,7 +30,7 @@ def test_the_smallest_configuration_listens_on_loopback_alone() -> None:
     assert config.publisher == b"\xab" * 32
     assert config.loopback_only
     assert config.init_data is None
-    assert config.engine_settings == {}
+    assert config.engine.settings == {}
 
 
 def test_every_key_is_read() -> None:
@@ -42,7 +42,7 @@ init_data = "i.toml"
 host = "0.0.0.0"
 port = 8443
 [engine]
-name = "llama_cpp"
+name = "llama.cpp"
 slots = 2
 [keys]
 rotate_hours = 1
@@ -54,7 +54,8 @@ idle_seconds = 1.5
     )
     assert config.init_data == Path("/etc/room/i.toml")
     assert not config.loopback_only
-    assert config.engine_settings == {"slots": 2}
+    assert config.engine.settings == {"slots": 2}
+    assert config.limits.concurrency == 2, "as many at work as there are slots"
     assert config.rotate == timedelta(hours=1)
     assert (config.limits.queue, config.limits.idle_seconds) == (0, 1.5)
 
@@ -74,6 +75,9 @@ idle_seconds = 1.5
         (("[release]", "[limits]\nqueue = 1.5\n[release]"), "[limits] queue"),
         (("[release]", "[limits]\nqueues = 1\n[release]"), "[limits] queues"),
         (("[release]", "[limits]\nidle_seconds = 0\n[release]"), "idle_seconds"),
+        (("[release]", "[engine]\nslot = 1\n[release]"), "[engine] slot"),
+        (("[release]", "[engine]\nslots = true\n[release]"), "[engine] slots"),
+        (("[release]", "[engine]\nname = 3\n[release]"), "[engine] name"),
         (("[release]", "[listen]\nport = 70000\n[release]"), "[listen] port"),
         (("[release]", "[keys]\nstatement_minutes = 6000\n[release]"), "[keys] statement_minutes"),
         (("[model]", "[[model]]"), "model"),
