@@ -21,7 +21,7 @@ from sealroom.errors import MisuseError
 from sealroom.policy import render_appraisal
 from sealroom.verifier import AttestedRoom
 
-__all__ = ["proxy", "register"]
+__all__ = ["listen_at", "proxy", "register"]
 
 DEFAULT_PORT = 8642
 
@@ -60,7 +60,7 @@ async def _run(service: RoomService, where: tuple[str, int], *, as_json: bool) -
     async with service:
         _say(f"verifying {service.address.origin} …")
         proved = await service.verify()
-        listener = _listen(*where)
+        listener = listen_at(*where)
         _announce(service.address, proved, _endpoint_of(listener), as_json=as_json)
         await serve_proxy(service, listener)
 
@@ -72,7 +72,8 @@ def _announce(address: RoomAddress, proved: AttestedRoom, endpoint: str, *, as_j
     _say(f"listening on {endpoint}/v1   proof: {endpoint}{PROOF_PATH}   Ctrl-C ends it")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen_at(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=128)

@@ -8,7 +8,7 @@ import httpx
 from sealroom.client.sse import EventReader
 from sealroom.errors import MalformedError, UnavailableError
 
-__all__ = ["Conversation", "first_model", "printable"]
+__all__ = ["Conversation", "first_model", "printable", "text_of_event"]
 
 _FAILED = 400
 
@@ -71,11 +71,17 @@ def _contents(response: httpx.Response) -> Iterator[str]:
     reader = EventReader()
     for piece in response.iter_bytes():
         for data in reader.receive(piece):
-            if data != "[DONE]" and (text := _content(data)):
+            if data != "[DONE]" and (text := text_of_event(data)):
                 yield text
 
 
-def _content(data: str) -> str:
+def text_of_event(data: str) -> str:
+    """The words that one event of a streamed chat completion adds; empty where it adds none.
+
+    Raises:
+        UnavailableError: the event says that the answer broke off.
+        MalformedError: it is no part of an answer.
+    """
     try:
         event = json.loads(data)
         if "error" in event:
