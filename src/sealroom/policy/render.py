@@ -69,7 +69,7 @@ def _check(check: Check) -> Iterator[str]:
 
 
 def _short(value: str) -> str:
-    return value if len(value) <= _WIDTH else f"{value[:32]}…{value[-16:]}"
+    return value if len(value) <= _WIDTH else f"{value[:48]}…{value[-8:]}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -38,12 +38,12 @@ def trust_checks(policy: Policy, claims: Claims, at: datetime) -> Iterator[Check
 def _root(policy: Policy, claims: Claims) -> Check:
     fingerprint = f"sha256:{claims.root.hex()}"
     if not claims.simulated:
-        return Check(name="trust.root", got=f"{fingerprint}, pinned in the code", wanted="a vendor's root",
+        return Check(name="trust.root", got=f"pinned in the code, {fingerprint}", wanted="a vendor's root",
                      passed=True, source="default", code="trust.root-not-accepted", fix="")  # fmt: skip
     named = claims.root in policy.trust.insecure_simulated
     return Check(
         name="trust.root",
-        got=f"{fingerprint}, SIMULATED",
+        got=f"SIMULATED, {fingerprint}",
         wanted="a vendor's root, or one that the policy names as simulated",
         passed=named,
         source="policy: [trust] insecure_simulated" if named else "default",

@@ -1,0 +1,75 @@
+"""Files that a command reads: bounded, and a missing one is the caller's mistake rather than a stack trace."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sealroom.errors import MalformedError, MisuseError
+
+__all__ = ["MAX_INPUT", "parse_hex_option", "parse_time_option", "read_input", "read_policy_bytes"]
+
+MAX_INPUT = 16 * 1024 * 1024
+_STDIN = Path("-")
+
+
+def read_input(path: Path, *, limit: int = MAX_INPUT) -> bytes:
+    """The bytes of ``path``, or of stdin for ``-``.
+
+    Raises:
+        MisuseError: ``cli.cannot-read``.
+        MalformedError: ``cli.too-large``.
+    """
+    try:
+        if path == _STDIN:
+            raw = sys.stdin.buffer.read(limit + 1)
+        else:
+            with path.open("rb") as file:
+                raw = file.read(limit + 1)
+    except OSError as error:
+        raise MisuseError("cli.cannot-read", "the file can not be read", where=str(path),
+                          got=error.strerror or type(error).__name__) from None  # fmt: skip
+    if len(raw) > limit:
+        raise MalformedError("cli.too-large", "the file is too large", where=str(path),
+                             expected=f"at most {limit} bytes")  # fmt: skip
+    return raw
+
+
+def read_policy_bytes(path: Path) -> bytes:
+    """A policy document; its reader knows the limit."""
+    return read_input(path, limit=1024 * 1024)
+
+
+def parse_time_option(text: str | None, *, option: str = "--at") -> datetime:
+    """RFC 3339 with a timezone; without ``text``, now.
+
+    Raises:
+        MisuseError: ``cli.bad-time``.
+    """
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise MisuseError("cli.bad-time", f"{option} is no time with a timezone", got=repr(text),
+                          expected="such as 2026-11-23T12:00:00Z")  # fmt: skip
+    return at
+
+
+def parse_hex_option(text: str | None, *, option: str, size: int) -> bytes | None:
+    """``size`` bytes in hexadecimal; None for None.
+
+    Raises:
+        MisuseError: ``cli.bad-hex``.
+    """
+    if text is None:
+        return None
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != size or len(text) != 2 * size:
+        raise MisuseError("cli.bad-hex", f"{option} takes {2 * size} hexadecimal digits",
+                          got=f"{len(text)} characters", expected=f"{size} bytes")  # fmt: skip
+    return value

@@ -1,0 +1,76 @@
+"""``sealroom verify``: evidence and a policy in, accepted or refused with every reason out; offline."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sealroom.cli.collateral_files import collateral_from
+from sealroom.cli.input_files import parse_hex_option, parse_time_option, read_input, read_policy_bytes
+from sealroom.errors import MisuseError
+from sealroom.evidence import Appraisal, Tee
+from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal
+from sealroom.verifier import appraise_evidence, appraise_room
+
+__all__ = ["register", "verify"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("verify")(verify)
+
+
+def verify(
+    evidence: Annotated[Path, typer.Argument(help="An evidence bundle, or a bare report; - reads stdin.")],
+    *,
+    policy: Annotated[
+        Path | None, typer.Option(help="What to accept. Without one: genuine silicon with safe settings, no more.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="Judge as of this time, such as 2026-11-23T12:00:00Z.")] = None,
+    nonce: Annotated[str | None, typer.Option(help="The nonce that a bundle must answer, 64 hex digits.")] = None,
+    report_data: Annotated[
+        str | None, typer.Option(help="The report data that a bare report must carry, 128 hex digits.")
+    ] = None,
+    collateral: Annotated[
+        list[Path] | None,
+        typer.Option(help="For a bare report: certificates and CRL, files or a folder, in any order."),
+    ] = None,
+    tee: Annotated[Tee, typer.Option(help="For a bare report: what kind it is.")] = Tee.SNP,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one JSON object.")] = False,
+) -> None:
+    """Judge EVIDENCE under a policy, offline. Exit status 0 only if it is accepted."""
+    rules = load_policy(read_policy_bytes(policy), source=str(policy)) if policy else default_policy()
+    raw, when = read_input(evidence), parse_time_option(at)
+    if _is_bundle(raw):
+        _refuse_options("a bundle brings its own", collateral=collateral, report_data=report_data)
+        expected = parse_hex_option(nonce, option="--nonce", size=32)
+        appraisal = appraise_room(raw, rules, nonce=expected, at=when)
+    else:
+        _refuse_options("a bare report answers no nonce; use --report-data", nonce=nonce)
+        appraisal = _judge_report(raw, tee, rules, when, collateral or [],
+                                  parse_hex_option(report_data, option="--report-data", size=64))  # fmt: skip
+    typer.echo(json.dumps(appraisal_as_dict(appraisal)) if as_json else render_appraisal(appraisal), nl=as_json)
+    if not appraisal.accepted:
+        raise typer.Exit(1)
+
+
+def _judge_report(
+    raw: bytes, tee: Tee, policy: Policy, at: datetime, collateral: list[Path], expected: bytes | None
+) -> Appraisal:
+    return appraise_evidence(
+        tee=tee, raw=raw, collateral=collateral_from(collateral), policy=policy, at=at, expected_report_data=expected
+    )
+
+
+def _is_bundle(raw: bytes) -> bool:
+    """A CMW collection starts with a CBOR map, which no report of a TEE that we know does."""
+    return raw[:1] != b"" and 0xA0 <= raw[0] <= 0xBF
+
+
+def _refuse_options(why: str, **given: object) -> None:
+    for name, value in given.items():
+        if value:
+            option = "--" + name.replace("_", "-")
+            raise MisuseError("cli.option-not-for-this", f"{option} does not go with this evidence: {why}")
