@@ -277,7 +277,7 @@ def leaf_extensions(
     csp_id: str | None = None,
     product_name: str | None = None,
 ) -> tuple[tuple[str, bool, bytes], ...]:
-    """AMD's extensions in the order of the real certificates; None leaves one out."""
+    """AMD's extensions as a real leaf has them; None leaves one out."""
     amd = "1.3.6.1.4.1.3704.1"
     turin = product is Product.TURIN
     name = product_name or ("Milan-B0" if product is Product.MILAN and hardware_id else product.value)

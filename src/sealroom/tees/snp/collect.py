@@ -2,8 +2,8 @@
 
 Specification: Documentation/ABI/testing/configfs-tsm. An entry is a directory that we make, write to, read from and
 remove. Reading ``outblob`` runs the request. Entries can be seen and written by every privileged process, so each
-call makes one of its own under a name that nobody else has, and ``generation`` (which counts every write) must be what
-our own writes alone make it, before and after the read.
+call makes one of its own under a name that nobody else has, and ``generation`` (which counts every write) must be
+what our own writes alone make it, before and after the read.
 """
 
 import errno
