@@ -9,11 +9,11 @@ byte for byte has nothing to take out and passes as it is; every other one is pa
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from sealroom.engines.base import EngineUnavailableError
 
-__all__ = ["EventFilter", "clean_json", "clean_stream", "corrected_status"]
+__all__ = ["EventFilter", "clean_json", "corrected_status"]
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _PLAIN = rb'"[^"\\]*"'
@@ -28,7 +28,7 @@ _COMPLETION = (
     + rb'"model":' + _PLAIN + rb',"system_fingerprint":' + _PLAIN + rb',"object":"text_completion","id":' + _PLAIN
     + rb"\}"
 )  # fmt: skip
-_HARMLESS = re.compile(rb"data: (?:" + _CHAT + rb"|" + _COMPLETION + rb"|\[DONE\])", re.DOTALL)
+_HARMLESS = re.compile(rb"data: (?:" + _CHAT + rb"|" + _COMPLETION + rb"|\[DONE\])\n\n", re.DOTALL)
 _SEPARATOR = b"\n\n"
 _LONGEST_EVENT = 1 << 22
 
@@ -93,10 +93,12 @@ class EventFilter:
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that ``data`` completes, cleaned; comments and other fields are left out."""
+        if not self._rest and _HARMLESS.fullmatch(data):  # by far the most: one event, whole
+            return data
         *events, self._rest = (self._rest + data).split(_SEPARATOR)
         if len(self._rest) > _LONGEST_EVENT:
             raise _unreadable()
-        return b"".join(_clean_event(event.lstrip(b"\n")) for event in events)
+        return b"".join([_clean_event(event.lstrip(b"\n") + _SEPARATOR) for event in events])
 
     def finish(self) -> None:
         """Check that the stream ended between two events."""
@@ -106,19 +108,10 @@ class EventFilter:
 
 def _clean_event(event: bytes) -> bytes:
     if _HARMLESS.fullmatch(event):
-        return event + _SEPARATOR
+        return event
     if not event.startswith(b"data: "):
         return b""
     return b"data: " + clean_json(event[6:]) + _SEPARATOR
-
-
-async def clean_stream(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """`EventFilter` over a stream."""
-    events = EventFilter()
-    async for piece in pieces:
-        if cleaned := events.feed(piece):
-            yield cleaned
-    events.finish()
 
 
 def _unreadable() -> EngineUnavailableError:

@@ -118,10 +118,11 @@ class LlamaCppService:
         progress.sent = True
         async with asked as answer:
             if answer.content_type == "text/event-stream":
-                status, pieces = answer.status, answers.clean_stream(answer.body)
+                status, pieces = answer.status, _events(answer, progress)
             else:
-                status, pieces = await _whole(answer)
-            yield EngineResponse(status=status, content_type=answer.content_type, body=progress.until_end(pieces))
+                content = await _all_of(answer)
+                status, pieces = answers.corrected_status(answer.status, content), _whole(content, progress)
+            yield EngineResponse(status=status, content_type=answer.content_type, body=pieces)
 
     def _settle_later(self, lease: SlotLease, progress: "_Progress") -> None:
         if lease.caller is not None and progress.ended:
@@ -171,7 +172,7 @@ class LlamaCppService:
 
     async def _housekeeping(self, child: ChildProcess, method: str, path: str, body: bytes = b"") -> bytes:
         async with wire.exchange(child.socket, method, path, body, silence=_HOUSEKEEPING_SILENCE) as answer:
-            content = b"".join([piece async for piece in answer.body])
+            content = await _all_of(answer)
         if answer.status != 200:
             raise EngineUnavailableError("engine.housekeeping", "the engine refused a housekeeping request",
                                          retry_after=_RETRY_AFTER)  # fmt: skip
@@ -204,23 +205,31 @@ class LlamaCppService:
 class _Progress:
     """How far one request came, which decides what its slot holds."""
 
+    __slots__ = ("child", "ended", "sent", "wiped")
+
     def __init__(self) -> None:
         self.child: ChildProcess | None = None
         self.wiped = False
         self.sent = False
         self.ended = False
 
-    async def until_end(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass the pieces on and notice their end."""
-        async for piece in pieces:
-            yield piece
-        self.ended = True
+
+async def _events(answer: wire.Answer, progress: _Progress) -> AsyncIterator[bytes]:
+    events = answers.EventFilter()
+    while data := await answer.read():
+        if cleaned := events.feed(data):
+            yield cleaned
+    events.finish()
+    progress.ended = True
 
 
-async def _whole(answer: wire.Answer) -> tuple[int, AsyncIterator[bytes]]:
-    content = b"".join([piece async for piece in answer.body])
+async def _whole(content: bytes, progress: _Progress) -> AsyncIterator[bytes]:
+    progress.ended = True
+    yield answers.clean_json(content)
 
-    async def pieces() -> AsyncIterator[bytes]:
-        yield answers.clean_json(content)
 
-    return answers.corrected_status(answer.status, content), pieces()
+async def _all_of(answer: wire.Answer) -> bytes:
+    content = bytearray()
+    while data := await answer.read():
+        content += data
+    return bytes(content)

@@ -3,66 +3,170 @@
 One connection a request, always. llama.cpp closes the connection after every streamed answer although it promises to
 keep it (``docs/decisions/0003``), which a pool notices too late now and then; a fresh Unix socket costs less than the
 care. Requests are built from nothing: no header of a caller can reach the engine.
+
+A token is a small read, hundreds of times a second: the bytes are taken apart as they arrive, without a task, a
+timer or a stream object for each.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import cast
 
 from sealroom.engines.base import EngineUnavailableError
 
-__all__ = ["Answer", "ChunkedBody", "exchange"]
+__all__ = ["Answer", "ChunkedBody", "LengthBody", "exchange"]
 
-_T = TypeVar("_T")
-_READ = 1 << 16
 _LONGEST_HEAD = 1 << 14
 _LONGEST_CHUNK_LINE = 64
+_MOST_WAITING = 1 << 18
 _RETRY_AFTER = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The engine's answer: status, media type, and the body as it arrives."""
-
-    status: int
-    content_type: str
-    body: AsyncIterator[bytes] = field(repr=False)
 
 
 class ChunkedBody:
     """Takes the chunked framing (RFC 9112 section 7.1) off, however the bytes are cut."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
         self.ended = False
 
     def feed(self, data: bytes) -> bytes:
         """Return the content in ``data`` and what was left before; sets `ended` at the last chunk."""
-        self._buffer += data
-        content: list[bytes] = []
+        buffer = self._buffer + data if self._buffer else data
+        at = 0
+        content = b""
         while not self.ended:
-            end_of_line = self._buffer.find(b"\r\n")
-            if end_of_line < 0:
-                if len(self._buffer) > _LONGEST_CHUNK_LINE:
-                    raise _broken("chunk-line")
+            line_end = buffer.find(b"\r\n", at, at + _LONGEST_CHUNK_LINE)
+            if line_end < 0:
+                if len(buffer) - at >= _LONGEST_CHUNK_LINE:
+                    raise _broken("chunk size")
                 break
-            size = _hexadecimal(self._buffer[:end_of_line])
-            end = end_of_line + 2 + size
-            if len(self._buffer) < end + 2:
+            end = line_end + 2 + _hexadecimal(buffer[at:line_end])
+            if len(buffer) < end + 2:
                 break
-            content.append(bytes(self._buffer[end_of_line + 2 : end]))
-            del self._buffer[: end + 2]
-            self.ended = size == 0
-        return b"".join(content)
+            content += buffer[line_end + 2 : end]
+            self.ended = end == line_end + 2
+            at = end + 2
+        self._buffer = buffer[at:]
+        return content
 
 
-def _hexadecimal(line: bytearray) -> int:
-    try:
-        return int(line.split(b";")[0], 16)
-    except ValueError:
-        raise _broken("chunk-size") from None
+class LengthBody:
+    """A body of a length that was announced."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.ended = length == 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Return ``data``, up to the announced length; sets `ended` there."""
+        content = data[: self._left]
+        self._left -= len(content)
+        self.ended = self._left == 0
+        return content
+
+
+class Answer(asyncio.Protocol):
+    """The engine's answer as it arrives: `status` and `content_type` once `head` returned, then `read`."""
+
+    def __init__(self, silence: float) -> None:
+        self.status = 0
+        self.content_type = ""
+        self._loop = asyncio.get_running_loop()
+        self._silence = silence
+        self._heard = self._loop.time()
+        self._watch = self._loop.call_later(silence, self._check_silence)
+        self._transport: asyncio.Transport | None = None
+        self._start = b""
+        self._framing: ChunkedBody | LengthBody | None = None
+        self._content: list[bytes] = []
+        self._waiting = 0
+        self._failure: EngineUnavailableError | None = None
+        self._reader: asyncio.Future[None] | None = None
+
+    async def head(self) -> None:
+        """Wait until status and media type are known."""
+        while self._framing is None:
+            await self._next()
+
+    async def read(self) -> bytes:
+        """What has arrived since the last call; waits for some; empty at the authentic end of the body only."""
+        while not self._content:
+            if self._framing is not None and self._framing.ended:
+                return b""
+            await self._next()
+        content = b"".join(self._content)
+        self._content.clear()
+        if self._waiting > _MOST_WAITING and self._transport is not None:
+            self._transport.resume_reading()
+        self._waiting = 0
+        return content
+
+    def close(self) -> None:
+        """Drop the connection, which tells the engine to stop."""
+        self._watch.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        self._heard = self._loop.time()
+        try:
+            self._take(data)
+        except EngineUnavailableError as error:
+            self._fail(error)
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        del exc
+        if self._framing is None or not self._framing.ended:
+            self._fail(_lost("it closed the connection before the answer was complete"))
+        self._watch.cancel()
+
+    def _take(self, data: bytes) -> None:
+        if self._framing is None:
+            self._start += data
+            head, separator, data = self._start.partition(b"\r\n\r\n")
+            if len(head) > _LONGEST_HEAD:
+                raise _broken("head")
+            if not separator:
+                return
+            self.status, self.content_type, self._framing = _understood(head)
+        if not self._framing.ended and (content := self._framing.feed(data)):
+            self._content.append(content)
+            self._waiting += len(content)
+            if self._waiting > _MOST_WAITING and self._transport is not None:
+                self._transport.pause_reading()
+
+    async def _next(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._reader = self._loop.create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _fail(self, error: EngineUnavailableError) -> None:
+        self._failure = self._failure or error
+        self._wake()
+
+    def _check_silence(self) -> None:
+        quiet = self._loop.time() - self._heard
+        if quiet < self._silence or self._waiting > _MOST_WAITING:
+            self._watch = self._loop.call_later(max(0.1, self._silence - quiet), self._check_silence)
+            return
+        self._fail(EngineUnavailableError("engine.silent", f"the engine said nothing for {quiet:.0f} s",
+                                          retry_after=_RETRY_AFTER))  # fmt: skip
 
 
 @asynccontextmanager
@@ -75,81 +179,43 @@ async def exchange(
         silence: seconds without a byte after which the engine counts as hung.
 
     Raises:
-        EngineUnavailableError: no connection, a broken one, or silence.
+        EngineUnavailableError: no connection, a broken one, or silence; `Answer.read` too.
     """
-    reader, writer = await _connected(socket)
+    try:
+        transport, answer = await asyncio.get_running_loop().create_unix_connection(lambda: Answer(silence), socket)
+    except OSError as error:
+        raise _lost("it takes no connection") from error
     try:
         head = f"{method} {path} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
-        status, headers = await _within(silence, _head(reader))
-        yield Answer(
-            status=status,
-            content_type=headers.get("content-type", "").split(";")[0].strip(),
-            body=_body(reader, headers, silence),
-        )
+        transport.write(head.encode() + body)
+        await answer.head()
+        yield answer
     finally:
-        writer.transport.abort()
+        answer.close()
 
 
-async def _connected(socket: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    try:
-        return await asyncio.open_unix_connection(socket, limit=_READ)
-    except OSError as error:
-        raise _lost("it takes no connection") from error
-
-
-async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
-    try:
-        raw = await reader.readuntil(b"\r\n\r\n")
-    except (OSError, asyncio.IncompleteReadError) as error:
-        raise _lost("it closed the connection before an answer") from error
-    except asyncio.LimitOverrunError:
-        raise _broken("head") from None
-    if len(raw) > _LONGEST_HEAD:
-        raise _broken("head")
-    first, *lines = raw.decode("latin-1").split("\r\n")[:-2]
+def _understood(head: bytes) -> tuple[int, str, ChunkedBody | LengthBody]:
+    first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
     if len(words) < 2 or words[0] != "HTTP/1.1" or not words[1].isdigit():
-        raise _broken("status-line")
-    headers = dict(line.lower().split(":", 1) for line in lines if ":" in line)
-    return int(words[1]), {name: value.strip() for name, value in headers.items()}
-
-
-async def _body(reader: asyncio.StreamReader, headers: dict[str, str], silence: float) -> AsyncIterator[bytes]:
+        raise _broken("status line")
+    pairs = [line.split(":", 1) for line in lines if ":" in line]
+    headers = {name.lower(): value.strip().lower() for name, value in pairs}
     if headers.get("transfer-encoding") == "chunked":
-        chunks = ChunkedBody()
-        while not chunks.ended:
-            if content := chunks.feed(await _some(reader, silence)):
-                yield content
-        return
-    left = headers.get("content-length", "")
-    if not left.isdigit():
+        framing: ChunkedBody | LengthBody = ChunkedBody()
+    elif (length := headers.get("content-length", "")).isdigit():
+        framing = LengthBody(int(length))
+    else:
         raise _broken("length")
-    remaining = int(left)
-    while remaining > 0:
-        data = await _some(reader, silence)
-        remaining -= len(data)
-        yield data
+    return int(words[1]), headers.get("content-type", "").split(";")[0], framing
 
 
-async def _some(reader: asyncio.StreamReader, silence: float) -> bytes:
+def _hexadecimal(line: bytes) -> int:
     try:
-        data = await _within(silence, reader.read(_READ))
-    except OSError as error:
-        raise _lost("the connection broke") from error
-    if not data:
-        raise _lost("it ended in the middle of an answer")
-    return data
-
-
-async def _within(seconds: float, step: Awaitable[_T]) -> _T:
-    try:
-        async with asyncio.timeout(seconds):
-            return await step
-    except TimeoutError:
-        raise EngineUnavailableError("engine.silent", f"the engine said nothing for {seconds:g} s",
-                                     retry_after=_RETRY_AFTER) from None  # fmt: skip
+        return int(line, 16)
+    except ValueError:
+        raise _broken("chunk size") from None
 
 
 def _lost(message: str) -> EngineUnavailableError:
