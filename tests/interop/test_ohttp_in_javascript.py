@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,7 @@ from sealroom.channel.messages import Limits
 from sealroom.channel.ohttp import open_response, seal_request
 from sealroom.channel.replay import format_date
 from sealroom.channel.suites import AeadId, KdfId, KemId, Suite
-from sealroom.evidence import (
-    APPRAISED,
-    BOUND,
-    CLAIMED,
-    Appraisal,
-    AttestedKey,
-    Check,
-    Claims,
-    KeyPurpose,
-    Tee,
-    Validity,
-)
+from sealroom.testing.attested import SimulatedRoom
 
 FOLDER = Path(__file__).parent / "node"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -78,18 +67,9 @@ def content(events: list[Event]) -> bytes:
     return b"".join(event.data for event in events if isinstance(event, Data))
 
 
-def attested(key: bytes) -> AttestedKey:
-    """For tests alone: vouches for any key, because it holds the warrants."""
-    validity = Validity(not_before=NOW - timedelta(hours=1), not_after=NOW + timedelta(hours=1))
-    claims = Claims(
-        tee=Tee.SNP, hardware_model="none", measurements={}, report_data=bytes(64), tcb={}, flags=frozenset(),
-        signer="none", device_id=None, details={}, root=bytes(32), simulated=True, validity=validity, warrant=CLAIMED,
-    )  # fmt: skip
-    check = Check(name="test", got="-", wanted="-", passed=True, source="test", code="test.test", fix="-")
-    appraisal = Appraisal(
-        checks=(check,), simulated=True, policy_name="test", policy_digest=bytes(32), claims=claims, warrant=APPRAISED
-    )
-    return AttestedKey(purpose=KeyPurpose.CHANNEL, key=key, appraisal=appraisal, validity=validity, warrant=BOUND)
+@pytest.fixture(scope="module")
+def room() -> SimulatedRoom:
+    return SimulatedRoom()
 
 
 def offered(kem: KemId, aead: AeadId) -> bool:
@@ -123,11 +103,11 @@ def test_their_client_talks_to_our_server(ask: Ask, kem: KemId, aead: AeadId, fo
 
 
 @every_suite
-def test_our_client_talks_to_their_server(ask: Ask, kem: KemId, aead: AeadId) -> None:
+def test_our_client_talks_to_their_server(ask: Ask, room: SimulatedRoom, kem: KemId, aead: AeadId) -> None:
     raw = bytes.fromhex(ask("keys", kem=kem, aead=aead)["config"])
     key_list = len(raw).to_bytes(2, "big") + raw
     classical = kem is not KemId.MLKEM768_X25519
-    client = ClientExchange(attested(key_list), at=NOW, insecure_without_post_quantum=classical)
+    client = ClientExchange(room.channel_key(key_list, at=NOW), at=NOW, insecure_without_post_quantum=classical)
     head = RequestHead(method="POST", path="/v1/models", authority="room.example")
     sealed = b"".join(client.request(head, [BODY[:1000], BODY[1000:]]))
     opened = ask("open", request=sealed.hex(), chunked=True)

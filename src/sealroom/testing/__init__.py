@@ -5,6 +5,7 @@ says SIMULATED, because a policy has to name the private root under ``insecure_s
 
     der, pki          certificates and revocation lists, with every fault that one may want
     snp               AMD SEV-SNP: a vendor's keys, a platform (chip), a guest that asks for reports
+    attested          a room that states given keys, and the keys as verified by its caller or a broker
     snp_store         a platform kept in a directory, so that several processes share one machine
     conformance       runs folders of test vectors
     stub_engine       an engine without a model

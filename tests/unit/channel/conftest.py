@@ -1,28 +1,14 @@
-"""Keys and exchanges for the channel's tests.
-
-`attested` takes a short cut that nothing outside tests may take: it holds the warrants and so vouches for any key.
-The whole way, from evidence to `AttestedKey`, is tested in ``tests/unit/test_verifier.py`` and in the flows.
-"""
+"""Keys and exchanges for the channel's tests; every key is attested the whole way, on simulated hardware."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sealroom.channel import ChannelKeys, ClientExchange, Event, ReplayWindow, RequestHead, ServerExchange
-from sealroom.evidence import (
-    APPRAISED,
-    BOUND,
-    CLAIMED,
-    Appraisal,
-    AttestedKey,
-    Check,
-    Claims,
-    KeyPurpose,
-    Tee,
-    Validity,
-)
+from sealroom.evidence import AttestedKey
+from sealroom.testing.attested import SimulatedRoom
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
@@ -43,40 +29,17 @@ def keys() -> ChannelKeys:
 
 
 @pytest.fixture(scope="session")
-def attested() -> Callable[..., AttestedKey]:
-    def vouch(key: bytes, purpose: KeyPurpose = KeyPurpose.CHANNEL) -> AttestedKey:
-        validity = Validity(not_before=NOW - timedelta(hours=1), not_after=NOW + timedelta(hours=1))
-        claims = Claims(
-            tee=Tee.SNP,
-            hardware_model="none: made for a test",
-            measurements={},
-            report_data=bytes(64),
-            tcb={},
-            flags=frozenset(),
-            signer="none",
-            device_id=None,
-            details={},
-            root=bytes(32),
-            simulated=True,
-            validity=validity,
-            warrant=CLAIMED,
-        )
-        check = Check(name="test", got="-", wanted="-", passed=True, source="test", code="test.test", fix="-")
-        appraisal = Appraisal(
-            checks=(check,),
-            simulated=True,
-            policy_name="test",
-            policy_digest=bytes(32),
-            claims=claims,
-            warrant=APPRAISED,
-        )
-        return AttestedKey(purpose=purpose, key=key, appraisal=appraisal, validity=validity, warrant=BOUND)
-
-    return vouch
+def room() -> SimulatedRoom:
+    return SimulatedRoom()
 
 
 @pytest.fixture(scope="session")
-def room_key(keys: ChannelKeys, attested: Callable[..., AttestedKey]) -> AttestedKey:
+def attested(room: SimulatedRoom) -> Callable[[bytes], AttestedKey]:
+    return lambda key_configs: room.channel_key(key_configs, at=NOW)
+
+
+@pytest.fixture(scope="session")
+def room_key(keys: ChannelKeys, attested: Callable[[bytes], AttestedKey]) -> AttestedKey:
     return attested(keys.key_configs)
 
 

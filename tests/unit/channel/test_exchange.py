@@ -36,7 +36,7 @@ from sealroom.channel.replay import format_date
 from sealroom.channel.suites import KemId
 from sealroom.channel.varint import decode_varint
 from sealroom.errors import MisuseError, RefusedError, SealroomError, UnavailableError, UnverifiedError
-from sealroom.evidence import AttestedKey, KeyPurpose
+from sealroom.evidence import AttestedKey
 
 HEAD = RequestHead(
     method="POST",
@@ -372,8 +372,8 @@ class TestKeys:
         with pytest.raises(MisuseError):
             ClientExchange(keys.key_configs, at=now)  # type: ignore[arg-type]
 
-    def test_a_key_attested_for_another_purpose_is_refused(self, keys: ChannelKeys, attested, now: datetime) -> None:
-        other = attested(keys.key_configs, KeyPurpose.KEY_RELEASE)
+    def test_a_key_attested_for_another_purpose_is_refused(self, keys: ChannelKeys, room, now: datetime) -> None:
+        other = room.release_key(keys.key_configs, at=now)
         assert code_of(lambda: ClientExchange(other, at=now)) == "key.wrong-purpose"
 
     @pytest.mark.parametrize("hours", [-2, 2])
