@@ -1,0 +1,140 @@
+"""The whole system as a newcomer runs it: one command, every part real."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from sealroom.embedded.launch import DEMONSTRATION_MODEL
+from sealroom.embedded.system import shipped_models
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("whole-system"),
+    pytest.mark.skipif(
+        not (shipped_models() / DEMONSTRATION_MODEL).exists(), reason="the demonstration model is not installed"
+    ),
+]
+
+
+def sealroom(*words: str, state: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SEALROOM_STATE": str(state)}
+    return subprocess.run(
+        [sys.executable, "-m", "sealroom", *words], capture_output=True, text=True, env=environment, timeout=timeout
+    )
+
+
+def processes_with(marker: str) -> list[str]:
+    """Command lines of living processes that mention ``marker``."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if marker in command:
+                found.append(command)
+    return found
+
+
+def test_a_question_is_answered_by_a_room_that_proved_itself_and_nothing_is_left_running(tmp_path: Path) -> None:
+    done = sealroom("up", "--prompt", "What is a seal?", "--max-tokens", "16", "--json", state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+
+    assert set(result) == {"answer", "appraisal", "model_digest", "timeline_ms"}
+    assert result["answer"].strip()
+    assert result["appraisal"]["accepted"] is True
+    assert result["appraisal"]["simulated"] is True
+    assert all(check["passed"] for check in result["appraisal"]["checks"])
+    assert result["model_digest"].startswith("sha256:")
+    order = ["evidence", "verification", "key_release", "unsealing", "engine_ready", "first_token", "last_token"]
+    marks = [result["timeline_ms"][name] for name in order]
+    assert marks == sorted(marks), result["timeline_ms"]
+    assert processes_with(str(tmp_path)) == []
+
+
+def test_the_second_start_does_not_seal_again_unless_the_release_policy_changed(tmp_path: Path) -> None:
+    first, second = (
+        json.loads(sealroom("up", "--prompt", "hello", "--max-tokens", "4", "--json", state=tmp_path).stdout)
+        for _ in range(2)
+    )
+    assert first["model_digest"] == second["model_digest"]
+    assert [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()] == ["SmolLM2-135M-Instruct-v1"]
+
+
+def test_the_endpoint_answers_an_openai_client_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
+    environment = {**os.environ, "SEALROOM_STATE": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sealroom", "up", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    ) as running:
+        assert running.stdout is not None
+        said = json.loads(running.stdout.readline())
+        body = {"model": "SmolLM2-135M-Instruct", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+        request = urllib.request.Request(
+            f"{said['endpoint']}/chat/completions",
+            data=json.dumps(body).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert json.loads(answer.read())["choices"][0]["message"]["content"]
+        second = sealroom("up", "--port", "0", state=tmp_path)
+        assert second.returncode == 5
+        assert "embedded.already-running" in second.stderr
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=30) == 0
+    assert processes_with(str(tmp_path)) == []
+    assert not (tmp_path / "up.json").exists()
+
+
+def test_no_child_survives_even_if_up_is_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "SEALROOM_STATE": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sealroom", "up", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    ) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        assert processes_with(str(tmp_path))
+        running.kill()
+    deadline = time.monotonic() + 20
+    while processes_with(str(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_with(str(tmp_path)) == []
+
+
+def test_every_attack_is_refused_for_its_own_reason(tmp_path: Path) -> None:
+    done = sealroom("attack", "--json", state=tmp_path)
+    result = json.loads(done.stdout)
+    assert [row["attack"] for row in result["attacks"] if not row["pass"]] == []
+    assert len(result["attacks"]) == 12
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("up", "--prompt", " "), 2, "up.empty-prompt"),
+        (("up", "--model", "/nowhere/model.gguf", "--prompt", "x"), 2, "embedded.no-model"),
+    ],
+)
+def test_wrong_input_is_told_what_is_wrong(tmp_path: Path, words: tuple[str, ...], status: int, code: str) -> None:
+    done = sealroom(*words, state=tmp_path)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert code in done.stderr
+    assert "Traceback" not in done.stderr
