@@ -51,7 +51,7 @@ def parse_init_data(document: bytes) -> InitData:
     data, algorithm = toml.get("data"), toml.get("algorithm")
     if toml.keys() != {"version", "algorithm", "data"} or toml["version"] != "0.1.0":
         raise _malformed('it has other members than version = "0.1.0", algorithm and [data]')
-    if algorithm not in _ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
         raise _malformed("its algorithm is none of sha256, sha384, sha512")
     if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
         raise _malformed("its [data] holds other things than strings")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from sealroom.errors import MalformedError
 from sealroom.evidence import Collateral
 from sealroom.kbs.json_text import Json
+from sealroom.x509_reader import as_pem
 
 __all__ = ["byte_list", "parse_cert_chain", "unreadable", "write_cert_chain"]
 
@@ -38,7 +39,7 @@ def _by_role(found: dict[str, bytes]) -> Collateral:
     if leaf := found.get("VCEK") or found.get("VLEK"):
         items["leaf"] = leaf
     if chain := [found[name] for name in ("ASK", "ARK") if name in found]:
-        items["chain"] = b"".join(_pem(der) for der in chain)
+        items["chain"] = as_pem(*chain)
     if crl := found.get("CRL"):
         items["crl"] = crl
     return Collateral(items=items)
@@ -70,12 +71,6 @@ def _der(data: bytes) -> bytes:
         return base64.b64decode(b"".join(body.split()), validate=True)
     except ValueError as error:
         raise unreadable("cert_chain", "it has PEM that is not base64") from error
-
-
-def _pem(der: bytes) -> bytes:
-    text = base64.b64encode(der)
-    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-    return b"\n".join((_BEGIN, *lines, _END)) + b"\n"
 
 
 def byte_list(value: Json, name: str, size: int | None = None) -> bytes:

@@ -56,9 +56,10 @@ async def fetch_key(
         MalformedError: it does not speak KBS 0.4.0.
     """
     name = ResourceId.parse(resource)
+    address = _address(broker_url)
     private = ec.generate_private_key(ec.SECP256R1())
     # The handshake's cookie lives in this client and dies with it. No proxy is taken from the environment.
-    async with httpx.AsyncClient(base_url=broker_url, timeout=_TIMEOUT, transport=transport, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT, transport=transport, trust_env=False) as http:
         nonce = parse_challenge(await _call(http, "POST", "/auth", Request(tee=tee).encode()))
         jwk = ec_jwk(private.public_key(), alg="ECDH-ES+A256KW")
         runtime: JsonObject = {"nonce": nonce, "tee-pubkey": jwk}
@@ -66,6 +67,16 @@ async def fetch_key(
         token = parse_token(await _call(http, "POST", "/attest", body))
         answer = await _call(http, "GET", f"/resource/{name}", token=token)
     return open_jwe(private, answer)
+
+
+def _address(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise MisuseError("room.broker-address", "the broker's address is not a URL", got=text) from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise MisuseError("room.broker-address", "the broker's address is not an http or https URL", got=text)
+    return url
 
 
 def _attestation(attester: Attester, tee: str, runtime: JsonObject, init_data: bytes | None) -> bytes:
@@ -89,10 +100,6 @@ async def _call(
     try:
         async with http.stream(method, PREFIX + path, content=body, headers=headers) as response:
             answer = await _read(response)
-    except httpx.InvalidURL as error:
-        raise MisuseError("room.broker-address", "the broker's address is not a URL") from error
-    except httpx.UnsupportedProtocol as error:
-        raise MisuseError("room.broker-address", "the broker's address is not http or https") from error
     except httpx.HTTPError as error:
         raise UnavailableError("room.broker-unreachable", "the broker does not answer", where=_place(http, path),
                                got=type(error).__name__, hint=_BROKER_DOWN) from error  # fmt: skip
