@@ -8,7 +8,7 @@ is missing, ``unsealing`` decrypts with several threads, ``memory`` does so into
 into a folder, ``rekeying`` replaces key wraps, ``keyfile`` keeps a key in a file.
 """
 
-from sealroom.sealed.stores.export import insecure_unseal_to_folder
+from sealroom.sealed.stores.export import check_every_chunk, insecure_unseal_to_folder
 from sealroom.sealed.stores.keyfile import read_key_file, refuse_existing_key_file, write_key_file
 from sealroom.sealed.stores.memory import SEALS, UnsealedModel, unseal, verify_digests
 from sealroom.sealed.stores.package import SealedPackage, open_package
@@ -22,6 +22,7 @@ __all__ = [
     "SealedModelInfo",
     "SealedPackage",
     "UnsealedModel",
+    "check_every_chunk",
     "insecure_unseal_to_folder",
     "open_package",
     "read_key_file",

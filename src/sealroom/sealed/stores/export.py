@@ -1,4 +1,4 @@
-"""Plaintext to a disk: what a sealed model is there to prevent, for its owner alone."""
+"""What a model's owner does outside a room: check a package, and (ugly on purpose) write plaintext to a disk."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ from sealroom.sealed.stores.files import sync_folder, system_errors
 from sealroom.sealed.stores.package import SealedPackage
 from sealroom.sealed.stores.unsealing import Progress, unseal_into
 
-__all__ = ["insecure_unseal_to_folder"]
+__all__ = ["check_every_chunk", "insecure_unseal_to_folder"]
 
 _DOING = "writing plaintext to a folder"
 
@@ -34,6 +34,20 @@ def insecure_unseal_to_folder(
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def check_every_chunk(
+    package: SealedPackage, key: ModelKey, *, threads: int = 2, progress: Progress | None = None
+) -> None:
+    """Authenticate the whole package and keep nothing of it."""
+    keys = PackageKeys.matching(key, package.manifest)
+    with system_errors("checking a sealed model", os.devnull):
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        outputs = [nowhere] * len(package.manifest.files)
+        unseal_into(package, keys, outputs, threads=threads, progress=progress)
+    finally:
+        os.close(nowhere)
 
 
 def _write(folder: Path, package: SealedPackage, keys: PackageKeys, threads: int, progress: Progress | None) -> None:

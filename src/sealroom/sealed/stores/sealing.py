@@ -10,16 +10,17 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealroom.errors import MisuseError, SealroomError, UnavailableError
+from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
 from sealroom.sealed.format import (
     DATA_FOLDER,
     DEFAULT_CHUNK_SIZE,
     MANIFEST_FILE,
+    MANIFEST_LIMIT,
     PARTIAL_MARK,
     SIGNATURE_FILE,
     TAG_SIZE,
@@ -125,7 +126,7 @@ def seal_model(  # noqa: PLR0913  each is a word of the command line
         wraps = [recipient.wrap(dek, manifest) for recipient in recipients]
         info = SealedModelInfo(path=target, manifest=manifest, dek=dek)
         write_new(folder / WRAPS_FILE, encode_wraps(wraps, manifest.package_digest))
-        write_new(folder / MANIFEST_FILE, manifest.encode())
+        write_new(folder / MANIFEST_FILE, _encode(manifest))
         sync_folder(folder)
         if keep_key is not None:
             keep_key(info)
@@ -133,6 +134,15 @@ def seal_model(  # noqa: PLR0913  each is a word of the command line
         _give_name(folder, target)
     _log.info("sealed %s version %d: %d files, %d bytes", name, version, len(found.files), found.total_size)
     return info
+
+
+def _encode(manifest: Manifest) -> bytes:
+    raw = manifest.encode()
+    if len(raw) > MANIFEST_LIMIT:
+        raise MalformedError("sealed.too-large", "the list of files is larger than the format allows",
+                             got=f"{len(raw)} bytes", expected=f"at most {MANIFEST_LIMIT} bytes",
+                             hint="seal fewer files, or shorter paths")  # fmt: skip
+    return raw
 
 
 def _check_target(target: Path, source: Source) -> None:
@@ -198,14 +208,15 @@ def _write_data(
     entries: list[FileEntry] = []
     tags = bytearray()
     with ThreadPoolExecutor(1, thread_name_prefix="seal") as encrypting:
+        before = 0
         for index, file in enumerate(source.files):
-            before = sum(entry.size for entry in entries)
             sealing = _FileSealing(keys, index, file, encrypting)
             for done in sealing.run(folder / DATA_FOLDER / data_name(index)):
                 if progress is not None:
                     progress(before + done, identity.total_size)
             entries.append(sealing.entry)
             tags += sealing.tags
+            before += file.size
     sync_folder(folder / DATA_FOLDER)
     write_new(folder / TAGS_FILE, bytes(tags))
     return Manifest(
@@ -258,8 +269,11 @@ class _FileSealing:
             if pread_exactly(fd, plaintext, place.offset) != place.length:
                 raise self._file.changed()
         written = self._encrypting.submit(self._encrypt, output, place, plaintext)
-        self._hash.update(plaintext)
-        written.result()
+        try:
+            self._hash.update(plaintext)
+            written.result()
+        finally:
+            wait((written,))  # interrupted or not, nobody writes to the descriptor once it is closed
 
     def _encrypt(self, output: int, place: ChunkPlace, plaintext: memoryview) -> None:
         sealed = self._sealed[: place.length + TAG_SIZE]

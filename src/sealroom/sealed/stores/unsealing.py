@@ -41,8 +41,8 @@ def unseal_into(
         raise MisuseError("sealed.bad-threads", "unsealing takes 1 to 64 threads", got=threads)
     work = _Work(package, keys, outputs)
     with ThreadPoolExecutor(threads, thread_name_prefix="unseal") as pool:
-        futures = [pool.submit(work.run) for _ in range(threads)]
         try:
+            futures = [pool.submit(work.run) for _ in range(threads)]
             _report(work.finished, threads, package.manifest.identity.total_size, progress)
         finally:
             work.stop.set()
