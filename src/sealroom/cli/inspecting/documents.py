@@ -19,7 +19,7 @@ _JWE_PARTS = 5
 _MANY = 50
 _SECRET_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi"})
 """Private and symmetric members of a JWK (RFC 7518 section 6)."""
-_SECRET_NAMES = frozenset({"key", "model_key", "private_key", "secret", "token", "chip_secret"})
+_SECRET_NAMES = frozenset({"key", "model_key", "private_key", "secret", "token"})
 _HIDDEN = "(secret, not shown)"
 
 
