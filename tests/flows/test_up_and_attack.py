@@ -26,9 +26,8 @@ pytestmark = [
 
 def sealroom(*words: str, state: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SEALROOM_STATE": str(state)}
-    return subprocess.run(
-        [sys.executable, "-m", "sealroom", *words], capture_output=True, text=True, env=environment, timeout=timeout
-    )
+    command = [sys.executable, "-m", "sealroom", *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=timeout)
 
 
 def processes_with(marker: str) -> list[str]:

@@ -9,7 +9,7 @@
     key_client       the room's half of key release
     hardening        the room process: no core dumps, no debugger, no tracebacks with content
 
-    born → keys → evidence → key-release → weights → engine → serving        (→ failed, from any of them)
+    born → keys → evidence → verification → key-release → weights → engine → serving   (→ failed, from any of them)
 
 The operator is not trusted by callers: whatever the configuration decides shows in the statement, which the evidence
 binds. The model's key comes only after the broker accepted evidence, and is dropped as soon as the weights are open.

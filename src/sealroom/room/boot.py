@@ -19,6 +19,7 @@ class BootState(StrEnum):
     BORN = "born"
     KEYS = "keys"
     EVIDENCE = "evidence"
+    VERIFICATION = "verification"
     KEY_RELEASE = "key-release"
     WEIGHTS = "weights"
     ENGINE = "engine"

@@ -6,6 +6,8 @@ key that was born here for this one exchange, and the sealed model says by its o
 
 import asyncio
 import logging
+from collections.abc import Callable
+from enum import StrEnum
 from http import HTTPStatus
 
 import httpx
@@ -28,7 +30,7 @@ from sealroom.kbs.jwe import open_jwe
 from sealroom.kbs.messages import PREFIX, Attestation, Request, ResourceId, parse_challenge, parse_token
 from sealroom.kbs.tee_key import ec_jwk
 
-__all__ = ["fetch_key"]
+__all__ = ["Step", "fetch_key"]
 
 _log = logging.getLogger("sealroom.room")
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -36,9 +38,18 @@ _MAX_ANSWER = 4 * 1024 * 1024
 _BROKER_DOWN = "start the broker, or correct its address; the room asks again"
 
 
+class Step(StrEnum):
+    """How far a handshake has come."""
+
+    COLLECTED = "collected"
+    """There is evidence for the broker's nonce."""
+    ATTESTED = "attested"
+    """The broker has verified it; whether its policy releases the key is the next question."""
+
+
 async def fetch_key(
     broker_url: str, resource: str, attester: Attester, *, init_data: bytes | None = None, tee: str = "snp",
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: httpx.AsyncBaseTransport | None = None, on_step: Callable[[Step], None] = lambda _: None,
 ) -> bytes:  # fmt: skip
     """Prove this machine to the broker and return the key called ``resource``.
 
@@ -49,6 +60,7 @@ async def fetch_key(
         init_data: the document whose digest HOST_DATA holds, or None.
         tee: the protocol's name for the hardware, said before there is evidence.
         transport: for tests, and for rooms with their own way out.
+        on_step: told of each step as it is done.
 
     Raises:
         UnavailableError: the broker does not answer, or says that it can not now.
@@ -64,7 +76,9 @@ async def fetch_key(
         jwk = ec_jwk(private.public_key(), alg="ECDH-ES+A256KW")
         runtime: JsonObject = {"nonce": nonce, "tee-pubkey": jwk}
         body = await asyncio.to_thread(_attestation, attester, tee, runtime, init_data)
+        on_step(Step.COLLECTED)
         token = parse_token(await _call(http, "POST", "/attest", body))
+        on_step(Step.ATTESTED)
         answer = await _call(http, "GET", f"/resource/{name}", token=token)
     return open_jwe(private, answer)
 

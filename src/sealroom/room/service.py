@@ -2,11 +2,12 @@
 
 1. Born: the package's signature is checked beside all that follows, up to where the key is needed.
 2. Keys: the channel's keys are made here, in this memory, and nowhere else.
-3. Evidence: the silicon is asked once, so that a machine without any is told so before anybody else is asked.
-4. Key release: the broker sees evidence and hands out the model's key, or does not.
-5. Weights: opened into sealed memory; then the key is wiped.
-6. Engine: started on that memory, in its sandbox. What holds it in goes into the statement.
-7. Serving: every nonce gets evidence of its own over a statement that names keys, model, engine and sandbox.
+3. Evidence: the silicon is asked for evidence that answers the broker's nonce.
+4. Verification: the broker says whether it is authentic.
+5. Key release: the broker's policy for this very key decides; then the key is here, or nothing is.
+6. Weights: opened into sealed memory; then the key is wiped.
+7. Engine: started on that memory, in its sandbox. What holds it in goes into the statement.
+8. Serving: every nonce gets evidence of its own over a statement that names keys, model, engine and sandbox.
 
 The descriptors of the weights stay open: an engine that is restarted needs them again.
 """
@@ -15,7 +16,6 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from sealroom.evidence import Attester
 from sealroom.room.boot import BootEvent, BootLog, BootState
 from sealroom.room.config import RoomConfig
 from sealroom.room.hardening import wipe
-from sealroom.room.key_client import fetch_key
+from sealroom.room.key_client import Step, fetch_key
 from sealroom.room.key_generations import KeyGenerations
 from sealroom.room.limits import GatewayLimits
 from sealroom.sealed.keys import ModelKey
@@ -192,8 +192,7 @@ class _Boot:
     async def run(self) -> Room:
         self._born()
         keys = self._keys()
-        await self._evidence()
-        package, key = await self._key_release()
+        package, key = await self._key_for_evidence()
         engine = self.engine_factory(self.config, package.manifest.name)
         model = await self._weights(package, key)
         await self._start(engine, model)
@@ -222,16 +221,18 @@ class _Boot:
         self.log.reach(BootState.KEYS, _age_ms(), key_ids=[str(key_id) for key_id in sorted(keys.current.key_ids)])
         return keys
 
-    async def _evidence(self) -> None:
-        self.log.reach(BootState.EVIDENCE, _age_ms())
-        # Over a statement that nobody could have made: of use to nobody.
-        await asyncio.to_thread(self.attester.collect, report_data(Label.ROOM_STATEMENT, secrets.token_bytes(32)))
-
-    async def _key_release(self) -> tuple[SealedPackage, ModelKey]:
-        self.log.reach(BootState.KEY_RELEASE, _age_ms(), broker=self.config.broker, resource=self.config.resource)
+    async def _key_for_evidence(self) -> tuple[SealedPackage, ModelKey]:
+        self.log.reach(BootState.EVIDENCE, _age_ms(), broker=self.config.broker)
         init_data = await asyncio.to_thread(_read_init_data, self.config.init_data)
-        secret = await _fetch_key(self.config, self.attester, init_data)
+        secret = await _fetch_key(self.config, self.attester, init_data, self._handshake)
         return await self._opening, ModelKey(secret)
+
+    def _handshake(self, step: Step) -> None:
+        """A second try of the handshake, after the broker could not answer, enters no state again."""
+        if step is Step.COLLECTED and self.log.state is BootState.EVIDENCE:
+            self.log.reach(BootState.VERIFICATION, _age_ms())
+        if step is Step.ATTESTED and self.log.state is BootState.VERIFICATION:
+            self.log.reach(BootState.KEY_RELEASE, _age_ms(), resource=self.config.resource)
 
     async def _weights(self, package: SealedPackage, key: ModelKey) -> UnsealedModel:
         self.log.reach(BootState.WEIGHTS, _age_ms(), model=package.manifest.name, version=package.manifest.version,
@@ -250,13 +251,15 @@ class _Boot:
         await engine.start(model.files)
 
 
-async def _fetch_key(config: RoomConfig, attester: Attester, init_data: bytes | None) -> bytes:
+async def _fetch_key(
+    config: RoomConfig, attester: Attester, init_data: bytes | None, on_step: Callable[[Step], None]
+) -> bytes:
     """Ask the broker, again and again for a while if it can not answer. A refusal is final."""
     deadline = time.monotonic() + config.release_wait.total_seconds()
     pause = _FIRST_PAUSE
     while True:
         try:
-            return await fetch_key(config.broker, config.resource, attester, init_data=init_data)
+            return await fetch_key(config.broker, config.resource, attester, init_data=init_data, on_step=on_step)
         except UnavailableError as error:
             if time.monotonic() + pause > deadline:
                 raise

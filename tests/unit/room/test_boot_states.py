@@ -14,7 +14,7 @@ def test_the_states_are_told_in_order_with_their_times() -> None:
     for ms, state in enumerate(ORDER):
         log.reach(state, float(ms), model="m")
     assert [event.state for event in told] == ORDER
-    assert told[3].as_dict() == {"event": "state", "state": "key-release", "ms": 3.0, "model": "m"}
+    assert told[3].as_dict() == {"event": "state", "state": "verification", "ms": 3.0, "model": "m"}
     assert log.state is BootState.SERVING
 
 
