@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -117,14 +118,15 @@ def _require_signature(evidence: SnpEvidence, key: ec.EllipticCurvePublicKey) ->
         ) from None
 
 
-def _tcb_versions(report: SnpReport, product: Product) -> dict[str, dict[str, int]]:
+def _tcb_versions(report: SnpReport, product: Product) -> Mapping[str, Mapping[str, int]]:
     raw = {
         "current": report.current_tcb,
         "reported": report.reported_tcb,
         "committed": report.committed_tcb,
         "launch": report.launch_tcb,
     }
-    return {kind: read_tcb(product, value, REPORT.where(f"{kind}_tcb")) for kind, value in raw.items()}
+    parts = {kind: read_tcb(product, value, REPORT.where(f"{kind}_tcb")) for kind, value in raw.items()}
+    return MappingProxyType({kind: MappingProxyType(versions) for kind, versions in parts.items()})
 
 
 def _require_same_tcb(reported: Mapping[str, int], endorsement: Endorsement) -> None:
