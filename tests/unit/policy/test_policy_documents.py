@@ -1,6 +1,7 @@
 """A policy says exactly what its author meant, or it is not loaded."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,15 @@ def test_a_document_with_something_typed_into_it_loads_or_is_refused_by_us(index
     except MalformedError:
         return
     assert isinstance(policy, Policy)
+
+
+def test_the_example_of_the_specification_loads_once_its_placeholders_are_filled() -> None:
+    spec = (Path(__file__).resolve().parents[3] / "spec" / "policy.md").read_text("utf-8")
+    example = re.search(r"```toml\n(.*?)```", spec, re.DOTALL)
+    assert example is not None
+    filled = re.sub(r"<(\d+) hex>", lambda digits: "a" * int(digits[1]), example[1])
+
+    assert load_policy(filled, source="spec").name == "demo"
 
 
 def test_the_document_of_the_specification_shows_every_table_that_the_reader_knows() -> None:
