@@ -17,8 +17,8 @@ per streamed event:
 - ``plain_server_us`` (stub): the bare uvicorn process. The stub itself runs in both, so the ratio flatters neither.
 - ``client_us``: this process, either arm: what a caller pays for opening.
 
-The last line is a JSON object; its ``ratio`` is tokens per second with llama.cpp, protected over direct, the median of
-all pairs of rounds.
+The last line is a JSON object; its ``ratio`` is tokens per second with llama.cpp, protected over direct, the median
+of all pairs of rounds.
 """
 
 import asyncio
@@ -313,7 +313,7 @@ async def main() -> None:
         "ratio": rounded(statistics.median(every)),
         "spread": spread(every),
         "runs": ROUNDS,
-        "compared": f"client → gateway → llama.cpp over the same called directly; {TOKENS} tokens; 1, 4 and 8 at once",
+        "compared": f"client → gateway → llama.cpp over the same called directly; {TOKENS} tokens; 1, 4, 8 at once",
         "details": details,
     }
     print(json.dumps(result, ensure_ascii=False))

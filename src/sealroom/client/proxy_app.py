@@ -56,7 +56,7 @@ class ProxyApp:
         try:
             await self._serve(scope, receive, answer)
         except SealroomError as error:
-            _log.warning("%s %s: %s", scope["method"], scope["path"], error.code)
+            _log.warning("refused: %s", error.code)
             await answer.refuse(error)
 
     async def _serve(self, scope: Message, receive: Receive, answer: "_Sender") -> None:

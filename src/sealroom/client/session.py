@@ -4,8 +4,8 @@ Pure: time and nonces are handed in, bytes are handed over. The rules:
 
 1. No key before a whole verification, and never one that a policy refused.
 2. A verified key is renewed `RENEWAL_MARGIN` (or a tenth of its life, if that is shorter) before it ends.
-3. If the room can not be reached for a renewal, a key that still holds is used on; if the room's evidence is refused,
-   the key is dropped at once.
+3. If the room can not be reached for a renewal, a key that still holds is used on and the renewal tried again after
+   `RENEWAL_PAUSE`; if the room's evidence is refused, the key is dropped at once.
 4. A refusal is not remembered: the next request verifies anew. Nothing but evidence is asked for until it passes.
 """
 
@@ -18,12 +18,14 @@ from sealroom.verifier import AttestedRoom, attest_room
 
 __all__ = [
     "RENEWAL_MARGIN",
+    "RENEWAL_PAUSE",
     "Session",
     "check_evidence_answer",
     "check_evidence_size",
 ]
 
 RENEWAL_MARGIN = timedelta(seconds=60)
+RENEWAL_PAUSE = timedelta(seconds=5)
 
 
 class Session:
@@ -37,11 +39,16 @@ class Session:
 
     def fresh(self, at: datetime) -> AttestedRoom | None:
         """The verified room, unless there is none or its renewal is due."""
-        return self.room if self._renew_at is not None and at < self._renew_at else None
+        if self.room is None or self._renew_at is None or at >= self._renew_at:
+            return None
+        return self.room if self.room.key.validity.holds_at(at) else None
 
-    def valid(self, at: datetime) -> AttestedRoom | None:
-        """The verified room, renewal due or not, as long as its key holds."""
-        return self.room if self.room is not None and self.room.key.validity.holds_at(at) else None
+    def put_off(self, at: datetime) -> AttestedRoom | None:
+        """The room could not be asked: the verified one if its key holds, its renewal put off by `RENEWAL_PAUSE`."""
+        if self.room is None or not self.room.key.validity.holds_at(at):
+            return None
+        self._renew_at = at + RENEWAL_PAUSE
+        return self.room
 
     def admit(self, bundle: bytes, *, nonce: bytes, at: datetime) -> AttestedRoom:
         """Verify ``bundle``; from now on its key is the one to seal to.

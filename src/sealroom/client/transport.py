@@ -90,7 +90,7 @@ class SealedTransport(httpx.BaseTransport):
         try:
             bundle = self._fetch_evidence(nonce)
         except UnavailableError:
-            if (room := self._session.valid(_now())) is not None:
+            if (room := self._session.put_off(_now())) is not None:
                 return room  # only the renewal failed: what was proved still holds
             raise
         return self._session.admit(bundle, nonce=nonce, at=_now())

@@ -6,7 +6,7 @@ It runs in a thread of its own, so that blocking clients can be tested too, and 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -217,10 +217,11 @@ def ask(client: openai.OpenAI, words: str = SECRET) -> str:
     return answer.choices[0].message.content or ""
 
 
-def ask_streaming(client: openai.OpenAI, words: str = SECRET) -> Iterator[str]:
+def ask_streaming(client: openai.OpenAI, words: str = SECRET) -> Generator[str]:
     stream = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": words}], stream=True)
-    for event in stream:
-        yield event.choices[0].delta.content or ""
+    with stream:
+        for event in stream:
+            yield event.choices[0].delta.content or ""
 
 
 def error_of(action: Callable[[], object]) -> Exception:

@@ -125,6 +125,20 @@ class TestAnOpenaiClientThatTalksToARoom:
             http.post("/v1/chat/completions", content=iter(pieces))
         assert room.inner[0].body == b"".join(pieces)
 
+    def test_stops_the_room_by_leaving_a_stream(self, room: LoopbackRoom, client: openai.OpenAI) -> None:
+        room.script.pause_after_first_token = True
+        pieces = ask_streaming(client)
+        next(pieces)
+        pieces.close()
+        assert room.left.wait(10)
+
+    async def test_stops_the_room_by_leaving_a_stream_asynchronously(self, room: LoopbackRoom, policy: Path) -> None:
+        room.script.pause_after_first_token = True
+        async with sealroom.async_httpx_client(room=room.url, policy=policy) as http:
+            async with http.stream("POST", "/v1/chat/completions", json={"stream": True}) as response:
+                await anext(response.aiter_raw())
+            assert await asyncio.to_thread(room.left.wait, 10)
+
     def test_ignores_a_proxy_that_the_environment_names(
         self, room: LoopbackRoom, policy: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
