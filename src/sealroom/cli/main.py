@@ -2,15 +2,16 @@
 
 import importlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from sealroom.errors import EXIT_BUG, SealroomError
+from sealroom.errors import EXIT_BUG, MisuseError, SealroomError
 
-__all__ = ["VERBS", "build", "main"]
+__all__ = ["VERBS", "build", "configure_logging", "main"]
 
 VERBS = {
     "up": "sealroom.cli.up",
@@ -27,6 +28,9 @@ VERBS = {
     "conformance": "sealroom.cli.conformance",
 }
 """Every verb and the module whose ``register(app)`` adds it. The one list to extend."""
+
+_SERVICES = frozenset({"broker", "serve"})
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def main() -> None:
@@ -58,8 +62,24 @@ def _root() -> None:
     """LLM inference that nobody but the two ends can read, with the proof in the caller's hand."""
 
 
+def configure_logging(verb: str) -> None:
+    """Log to stderr: services tell what they do, other verbs warn only. ``SEALROOM_LOG_LEVEL`` sets every logger.
+
+    No level shows content: a test runs the whole system at ``DEBUG`` with a marked prompt and looks for it.
+    """
+    wanted = os.environ.get("SEALROOM_LOG_LEVEL", "").upper()
+    known = logging.getLevelNamesMapping()
+    if wanted and wanted not in known:
+        raise MisuseError("cli.log-level", "there is no such log level", where="SEALROOM_LOG_LEVEL", got=wanted,
+                          expected=", ".join(sorted(known)))  # fmt: skip
+    logging.basicConfig(stream=sys.stderr, format=_LOG_FORMAT, level=known.get(wanted, logging.WARNING))
+    if not wanted:
+        logging.getLogger("sealroom").setLevel(logging.INFO if verb in _SERVICES else logging.WARNING)
+
+
 def _run(arguments: Sequence[str]) -> int:
     try:
+        configure_logging(arguments[0] if arguments else "")
         build(arguments)(args=list(arguments), prog_name="sealroom")
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1
