@@ -39,7 +39,7 @@ _BY_CODE = {
     "broker.body-size": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, ErrorName.PLUGIN_INTERNAL),
     "kbs.resource-id": (HTTPStatus.NOT_FOUND, ErrorName.INVALID_PATH),
 }
-# Our own store was changed behind our back, or has a fault: nothing that the asker could mend, or should hear about.
+# Our own store was changed behind our back: the asker can not mend it, and nothing leaves until it is mended.
 _INTERNAL = frozenset({"broker.store-tampered", "broker.record-tampered", "broker.wrapped-key"})
 
 

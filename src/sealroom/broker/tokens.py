@@ -14,6 +14,7 @@ from sealroom.kbs.tee_key import ec_jwk
 __all__ = ["TokenSigner"]
 
 _MAX_TOKEN = 16 * 1024
+_BUILD = f"sealroom {version('sealroom')}"
 _PROFILE = "tag:github.com,2024:confidential-containers/Trustee"
 
 
@@ -43,7 +44,7 @@ class TokenSigner:
             "eat_profile": _PROFILE,
             "iss": self._broker_id, "aud": self._broker_id, "jti": token_id,
             "iat": now, "nbf": now, "exp": expires_at,
-            "ear.verifier-id": {"developer": "Sealroom", "build": f"sealroom {version('sealroom')}"},
+            "ear.verifier-id": {"developer": "Sealroom", "build": _BUILD},
             "submods": {"cpu0": cpu},
         }  # fmt: skip
         signed = f"{b64url_encode(compact(header))}.{b64url_encode(compact(claims))}"

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from typing import cast
 
 from sealroom.errors import MalformedError
 from sealroom.evidence import Collateral
@@ -79,9 +80,12 @@ def byte_list(value: Json, name: str, size: int | None = None) -> bytes:
         raise unreadable(
             name, "it is not a list of numbers" if size is None else f"it is not a list of {size} numbers"
         )
-    if not all(type(item) is int and 0 <= item <= 255 for item in value):
-        raise unreadable(name, "it has an item that is not a byte")
-    return bytes(value)  # type: ignore[arg-type]  # every item was just checked
+    try:
+        if any(kind is not int for kind in set(map(type, value))):  # True is no number here
+            raise unreadable(name, "it has an item that is not a byte")
+        return bytes(cast(list[int], value))
+    except ValueError as error:
+        raise unreadable(name, "it has an item that is not a byte") from error
 
 
 def unreadable(name: str, why: str) -> MalformedError:

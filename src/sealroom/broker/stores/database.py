@@ -23,8 +23,8 @@ _BUSY_SECONDS = 10.0
 class Database:
     """A connection that all threads of a broker share, one transaction at a time.
 
-    WAL with ``synchronous=FULL``: what a transaction wrote is on disk when it returns. Other brokers may have the
-    same file open; they wait for each other for up to ten seconds.
+    WAL: what a durable transaction wrote, and every one before it, is on disk when it returns. Other brokers may have
+    the same file open; they wait for each other for up to ten seconds.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+            for pragma in ("journal_mode=WAL", "foreign_keys=ON", "trusted_schema=OFF"):
                 self._connection.execute(f"PRAGMA {pragma}")
         self._migrate()
 
@@ -50,10 +50,14 @@ class Database:
                 self.execute(f"PRAGMA user_version={number:d}")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, and durable when it ends. One inside another is part of the outer one."""
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """All or nothing, and on disk when it ends. One inside another is part of the outer one.
+
+        Not ``durable``: outlives the process at once, and a power failure once a durable one has followed.
+        """
         with self._lock, _ours():
             if self._depth == 0:
+                self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 self._connection.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:

@@ -1,4 +1,4 @@
-"""Handshakes under way. A nonce serves once: `burn` is the only way out of ``challenged``, and durable."""
+"""Handshakes under way. A nonce serves once: `burn` is the only way out of ``challenged``, in one transaction."""
 
 from dataclasses import dataclass, field
 
@@ -35,7 +35,7 @@ class Sessions:
 
     def create(self, session: Session, *, now: int) -> bool:
         """Keep a new session and forget the expired ones; False if too many are open."""
-        with self._database.transaction():
+        with self._database.transaction(durable=False):  # lost with the power, the guest begins anew
             self._database.execute("DELETE FROM sessions WHERE expires_at < ?", now)
             ((count,),) = self._database.query("SELECT count(*) FROM sessions")
             if isinstance(count, int) and count >= MAX_OPEN:
@@ -55,8 +55,11 @@ class Sessions:
         return _one(self._database.query(f"SELECT {_COLUMNS} FROM sessions WHERE token_id = ?", token_id))  # noqa: S608
 
     def burn(self, session_id: str) -> bool:
-        """Use up the nonce; False if it was used before, by us or by another broker on this database."""
-        with self._database.transaction():
+        """Use up the nonce; False if it was used before, by us or by another broker on this database.
+
+        Made durable by the record of the outcome, which is written before anybody hears of it.
+        """
+        with self._database.transaction(durable=False):
             sql = "UPDATE sessions SET state = 'burnt' WHERE id = ? AND state = 'challenged'"
             return self._database.execute(sql, session_id) == 1
 
