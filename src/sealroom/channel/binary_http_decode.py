@@ -53,6 +53,7 @@ class BinaryHttpDecoder:
         self._in_trailers = False
         self._remaining = 0  # of the content or content chunk that is being read
         self._body_size = 0
+        self._announced: int | None = None  # by a request's content-length
         self._padding = 0
         self._informational = 0
         self._ended = False
@@ -178,7 +179,6 @@ class BinaryHttpDecoder:
                 self._events.append(RequestHead(method=head.method, scheme=head.scheme, authority=head.authority,
                                                 path=head.path, headers=headers))  # fmt: skip
             case ResponseHead(status=status):
-                self._announced = None
                 self._events.append(ResponseHead(status=status, headers=headers))
             case Informational(status=status):
                 self._events.append(Informational(status=status, headers=headers))
@@ -226,8 +226,6 @@ class BinaryHttpDecoder:
     def _check_content_length(self) -> None:
         if self._announced is not None and self._announced != self._body_size:
             raise _bad("the content is not as long as content-length says", "content-length")
-
-    _announced: int | None = None
 
     def _next(self, step: Callable[[], bool], *, may_end: bool = False) -> bool:
         self._step = step

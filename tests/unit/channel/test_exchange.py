@@ -284,6 +284,20 @@ class TestSomebodyInBetweenChangesTheResponse:
         opener = pair.client.response()
         assert code_of(lambda: (opener.receive(pair.sealed), opener.end_of_input())).startswith("channel.")
 
+    @settings(max_examples=200)
+    @given(st.binary(max_size=300), st.integers(0, 100))
+    def test_noise_at_any_place_is_refused_as_our_own_error(
+        self, room_key: AttestedKey, keys: ChannelKeys, now: datetime, noise: bytes, kept: int
+    ) -> None:
+        client = ClientExchange(room_key, at=now)
+        server = ServerExchange(keys, ReplayWindow(), at=now)
+        server.receive(b"".join(client.request(HEAD)))
+        server.end_of_input()
+        sealer = server.response()
+        stream = (sealer.start(ANSWER) + sealer.data(b"x" * 30))[:kept] + noise
+        opener = client.response()
+        assert code_of(lambda: (opener.receive(stream), opener.end_of_input())).startswith("channel.")
+
 
 class TestOnceAndFresh:
     def test_a_request_sent_again_is_refused(self, pair) -> None:
@@ -406,6 +420,10 @@ class TestSizes:
     def test_requests_of_one_bucket_look_alike(self, make_pair) -> None:
         sizes = {len(make_pair(b"x" * size).sealed) for size in range(0, 700, 50)}
         assert sizes == {HEADER + 1 + 1024 + 16}
+
+    def test_a_request_that_fills_one_chunk_is_one_chunk(self, make_pair) -> None:
+        sizes = {len(frame) for frame in chunks_of(make_pair(b"x" * 15000).sealed, HEADER)}
+        assert sizes == {1 + 16384 + 16}
 
     def test_how_the_body_was_handed_in_does_not_show(self, room_key: AttestedKey, now: datetime) -> None:
         def shape(parts: list[bytes]) -> list[int]:
