@@ -33,7 +33,7 @@ class Kind(Enum):
 
 
 class BinaryHttpDecoder:
-    """One message. After an error it takes no more input.
+    """One message. After an error it is spent.
 
     Raises `MalformedError` ``channel.bad-message``, ``channel.head-too-large`` or ``channel.body-too-large``.
     """
@@ -103,8 +103,8 @@ class BinaryHttpDecoder:
             return False
         try:
             method, scheme, authority, path = (self._buffer[span].decode("ascii") for span in spans)
-        except UnicodeDecodeError as error:
-            raise _bad("the request target is not ASCII", "control data") from error
+        except UnicodeDecodeError:  # it holds the plaintext, so it is not kept as a cause
+            raise _bad("the request target is not ASCII", "control data") from None
         head = RequestHead(method=method, scheme=scheme, authority=authority, path=path)
         check_request_head(head)
         self._head = head

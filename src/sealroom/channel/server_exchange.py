@@ -85,7 +85,7 @@ class ServerExchange:
         self._raise_again()
         try:
             events = self._decode([self._open_last()])
-            return events + self._decoder.end_of_input()
+            return events + self._dated(self._decoder.end_of_input())
         except SealroomError as error:
             self._error = error
             raise
@@ -136,7 +136,10 @@ class ServerExchange:
             self._admitted = True
 
     def _decode(self, parts: list[bytes]) -> list[Event]:
-        events = [event for part in parts for event in self._decoder.receive(part)]
+        return self._dated([event for part in parts for event in self._decoder.receive(part)])
+
+    def _dated(self, events: list[Event]) -> list[Event]:
+        """``events`` again, once their head's date is accepted; a short message's head comes as late as its end."""
         for event in events:
             if isinstance(event, RequestHead):
                 self._replay.check_date(event.headers, self._at)

@@ -360,8 +360,17 @@ class TestOnceAndFresh:
         events += opener.end_of_input()
         assert json.loads(content(events))["type"] == DATE_PROBLEM
 
-    def test_a_request_without_a_date_is_refused(self, keys: ChannelKeys, now: datetime) -> None:
-        sealed, _ = seal_request(*choose_config(parse_key_configs(keys.key_configs)), encode_known_request(HEAD, b""))
+    @pytest.mark.parametrize(
+        "message",
+        [
+            pytest.param(encode_known_request(HEAD, b""), id="with other fields"),
+            pytest.param(
+                bytes.fromhex("00034745540568747470730b6578616d706c652e636f6d012f"), id="cut before its fields"
+            ),
+        ],
+    )
+    def test_a_request_without_a_date_is_refused(self, keys: ChannelKeys, now: datetime, message: bytes) -> None:
+        sealed, _ = seal_request(*choose_config(parse_key_configs(keys.key_configs)), message)
         server = ServerExchange(keys, ReplayWindow(), at=now, form=Form.WHOLE)
         server.receive(sealed)
         assert code_of(server.end_of_input) == "channel.date-missing"
