@@ -316,6 +316,18 @@ def test_a_guest_with_one_thing_wrong_gets_no_key(world: _World, changes: dict[s
     assert code is None or refused.value.code == code
 
 
+def test_init_data_that_was_not_launched_is_unverified_even_where_the_policy_does_not_ask_for_any(
+    world: _World,
+) -> None:
+    document = _document(world.platform).partition("[init_data]")[0] + '[unchecked]\ninit_data = "none is used"\n'
+    policy = load_policy(document, source="x")
+    collected = world.guest().collect(b"\x42" * 64)
+
+    assert world.release(collected, policy=policy, init_data=None).appraisal.accepted
+    with pytest.raises(UnverifiedError):
+        world.release(collected, policy=policy, init_data=replace(_INIT_DATA, digest=bytes(32)))
+
+
 def test_evidence_alone_is_judged_against_the_report_data_that_is_expected(world: _World) -> None:
     collected = world.guest().collect(b"\x42" * 64)
     default = default_policy(insecure_simulated=[world.platform.root_fingerprint])

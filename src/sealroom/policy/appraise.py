@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sealroom.errors import MisuseError
-from sealroom.evidence import APPRAISED, Appraisal, Check, Claims
+from sealroom.evidence import APPRAISED, Appraisal, Check, Claims, Tee
 from sealroom.policy.model import Policy
 from sealroom.policy.room import room_checks
 from sealroom.policy.snp import snp_checks
@@ -40,7 +40,7 @@ def appraise(policy: Policy, claims: Claims, *, subject: Subject, at: datetime) 
 def _checks(policy: Policy, claims: Claims, subject: Subject, at: datetime) -> Iterator[Check]:
     yield from trust_checks(policy, claims, at)
     yield from binding_checks(policy, claims, subject)
-    if policy.snp is not None and claims.tee in policy.trust.tees:
+    if policy.snp is not None and claims.tee is Tee.SNP:
         yield from snp_checks(policy, policy.snp, claims)
     yield from init_data_checks(policy, claims, subject)
     if subject.statement is not None:

@@ -271,6 +271,18 @@ def test_the_document_of_the_specification_shows_every_table_that_the_reader_kno
     assert all(f"`engine.{key}`" in spec for key in load._ENGINE)
 
 
+def test_every_code_that_the_code_can_raise_stands_in_a_specification() -> None:
+    root = Path(__file__).resolve().parents[3]
+    spec = "".join((root / "spec" / name).read_text("utf-8") for name in ("policy.md", "evidence-bundle.md"))
+    sources = [root / "src/sealroom/statement.py", *(root / "src/sealroom/policy").glob("*.py")]
+    sources += (root / "src/sealroom/collateral").glob("*.py")
+    code = re.compile(r'"((?:policy|statement|bundle|cbor)\.[a-z][a-z0-9-]+)"')
+    raised = {found for path in sources for found in code.findall(path.read_text("utf-8"))}
+
+    assert raised
+    assert {found for found in raised if f"`{found}`" not in spec} == set()
+
+
 def test_the_built_in_default_leaves_open_by_name_whatever_it_does_not_pin() -> None:
     assert set(default_policy().unchecked) == {
         "measurement", "minimum_tcb", "freshness", "report_data", "model", "init_data",

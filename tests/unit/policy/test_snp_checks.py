@@ -6,7 +6,7 @@ import pytest
 from policy_machine import AT, HOST_DATA, MEASUREMENT, REPORT_DATA, Machine, failed, honest_document
 
 from sealroom.errors import MisuseError, UnverifiedError
-from sealroom.evidence import PolicyRefusedError, Tee, TrustRoots
+from sealroom.evidence import CLAIMED, PolicyRefusedError, Tee, TrustRoots
 from sealroom.policy import Subject, appraise, load_policy
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import Product
@@ -202,8 +202,6 @@ def test_claims_verified_under_a_simulated_root_are_refused_by_a_policy_that_doe
 
 
 def test_a_fact_that_no_rule_knows_is_refused_and_not_overlooked(machine: Machine) -> None:
-    from sealroom.evidence import CLAIMED
-
     claims = machine.claims(machine.policy())
     with_new_flag = replace(claims, flags=claims.flags | {"shadow_stack_off"}, warrant=CLAIMED)
 
@@ -211,6 +209,13 @@ def test_a_fact_that_no_rule_knows_is_refused_and_not_overlooked(machine: Machin
                          subject=Subject.guest(expected_report_data=REPORT_DATA, init_data=None), at=AT)  # fmt: skip
 
     assert failed(appraisal) == ["snp.flag-not-known"]
+
+
+def test_evidence_of_a_tee_that_the_policy_does_not_name_is_refused(machine: Machine) -> None:
+    claims = replace(machine.claims(machine.policy()), tee=Tee.TDX, warrant=CLAIMED)
+    subject = Subject.guest(expected_report_data=REPORT_DATA, init_data=None)
+
+    assert failed(appraise(machine.policy(), claims, subject=subject, at=AT)) == ["trust.tee-not-accepted"]
 
 
 def test_evidence_outside_the_window_of_its_chain_is_refused(machine: Machine) -> None:
