@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sealroom.errors import MisuseError
 from sealroom.sealed.format import PARTIAL_MARK
@@ -54,10 +54,11 @@ def _write(folder: Path, package: SealedPackage, keys: PackageKeys, threads: int
     outputs: list[int] = []
     try:
         for entry in package.manifest.files:
-            # safe: the manifest's paths were checked by section 3.1 when it was parsed
-            path = folder / entry.path
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            outputs.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            # safe to join: the manifest's paths were checked (section 3.1) when it was parsed
+            for parent in reversed(PurePosixPath(entry.path).parents):
+                (folder / parent).mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            outputs.append(os.open(folder / entry.path, flags, 0o600))
         unseal_into(package, keys, outputs, threads=threads, progress=progress)
         for fd in outputs:
             os.fsync(fd)
