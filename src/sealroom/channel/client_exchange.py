@@ -121,6 +121,7 @@ class ResponseOpener:
         self._chunks = ResponseChunkOpener(secret, limits.chunk)
         self._decoder = BinaryHttpDecoder(Kind.RESPONSE, limits)
         self._error: SealroomError | None = None
+        self._ended = False
 
     def receive(self, data: bytes) -> list[Event]:
         """The events (`Informational`, `ResponseHead`, `Data`) that ``data`` completes.
@@ -128,7 +129,7 @@ class ResponseOpener:
         Raises `UnverifiedError` ``channel.not-authentic``, `MalformedError` ``channel.chunk-too-large``,
         ``channel.bad-message``, ``channel.head-too-large`` or ``channel.body-too-large``.
         """
-        self._raise_again()
+        self._require_open()
         try:
             return [event for part in self._chunks.receive(data) for event in self._decoder.receive(part)]
         except SealroomError as error:
@@ -140,14 +141,18 @@ class ResponseOpener:
 
         Raises what `receive` does, and `UnverifiedError` ``channel.truncated`` if the end is not authentic.
         """
-        self._raise_again()
+        self._require_open()
         try:
             last = self._chunks.end_of_input()
-            return self._decoder.receive(last) + self._decoder.end_of_input()
+            events = self._decoder.receive(last) + self._decoder.end_of_input()
         except SealroomError as error:
             self._error = error
             raise
+        self._ended = True
+        return events
 
-    def _raise_again(self) -> None:
+    def _require_open(self) -> None:
         if self._error is not None:
             raise self._error
+        if self._ended:
+            raise MisuseError("channel.finished", "this message has ended already")

@@ -53,6 +53,7 @@ class ServerExchange:
         self._intact = True
         self._response_given = False
         self._error: SealroomError | None = None
+        self._ended = False
 
     @property
     def answerable(self) -> bool:
@@ -70,7 +71,7 @@ class ServerExchange:
         ``channel.replay-window-full``; `MalformedError` ``channel.chunk-too-large``, ``channel.bad-message``,
         ``channel.head-too-large``, ``channel.body-too-large``. Then nothing more may be received.
         """
-        self._raise_again()
+        self._require_open()
         try:
             return self._decode(self._open(data))
         except SealroomError as error:
@@ -82,13 +83,15 @@ class ServerExchange:
 
         Raises what `receive` does, and `UnverifiedError` ``channel.truncated`` if the end is not authentic.
         """
-        self._raise_again()
+        self._require_open()
         try:
             events = self._decode([self._open_last()])
-            return events + self._dated(self._decoder.end_of_input())
+            events += self._dated(self._decoder.end_of_input())
         except SealroomError as error:
             self._error = error
             raise
+        self._ended = True
+        return events
 
     def response(self) -> ResponseSealer:
         """What seals the answer; once. Before the request's end it is for refusals only."""
@@ -145,9 +148,11 @@ class ServerExchange:
                 self._replay.check_date(event.headers, self._at)
         return events
 
-    def _raise_again(self) -> None:
+    def _require_open(self) -> None:
         if self._error is not None:
             raise self._error
+        if self._ended:
+            raise MisuseError("channel.finished", "this message has ended already")
 
 
 class _WholeOpener:

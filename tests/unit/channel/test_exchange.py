@@ -501,6 +501,14 @@ class TestOrder:
         for late in (lambda: sealer.data(b"x"), sealer.finish):
             assert code_of(late) == "channel.out-of-order"
 
+    def test_a_message_ends_once(self, pair) -> None:
+        server, _ = pair.opened()
+        assert code_of(server.end_of_input) == code_of(lambda: server.receive(b"x")) == "channel.finished"
+        sealer, opener = server.response(), pair.client.response()  # the server can still answer
+        opener.receive(sealer.whole(ANSWER, b"an answer"))
+        opener.end_of_input()
+        assert code_of(opener.end_of_input) == code_of(lambda: opener.receive(b"x")) == "channel.finished"
+
     def test_there_is_no_answer_before_the_request_has_proved_authentic(self, pair) -> None:
         server = pair.server()
         assert code_of(server.response) == "channel.out-of-order"
