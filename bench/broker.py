@@ -1,9 +1,9 @@
 """Key releases per second, against requests that do nothing on the same stack.
 
 A release is the whole handshake of a fresh session: ``/auth``, ``/attest`` (evidence verified), the resource
-(verified again, appraised, recorded durably, encrypted). The other side are as many requests, three, to ``/healthz`` of the
-same process over the same kind of connection. The guest's own work (its key, the simulated report, opening the
-answer) is not counted: its messages are measured from sending to answer.
+(verified again, appraised, recorded durably, encrypted). The other side are as many requests, three, to ``/healthz``
+of the same process over the same kind of connection. The guest's own work (its key, the simulated report, opening
+the answer) is not counted: its messages are measured from sending to answer.
 
 ``ratio`` is the time of a release over that of three requests that do nothing: what evidence, policy, cryptography
 and two durable writes cost together. The last line is one JSON object.

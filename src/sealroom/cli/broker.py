@@ -62,6 +62,10 @@ def bare(
             state=state, port=port, listen_on=listen_on, as_json=as_json,
             insecure_listen_beyond_loopback=insecure_listen_beyond_loopback, refuse_with_403=refuse_with_403,
         )  # fmt: skip
+    elif any(_was_given(context, name) for name in context.params):
+        # Taken here it would be lost, and the command would look at another directory than was meant.
+        raise MisuseError("broker.option-order", "options go behind the command", got=context.invoked_subcommand,
+                          hint=f"sealroom broker {context.invoked_subcommand} --state DIR")  # fmt: skip
 
 
 @broker.command()
@@ -176,6 +180,11 @@ def set_policy(
     except (OSError, ValueError) as error:
         raise MisuseError("broker.policy-file", "the policy can not be read", where=str(policy)) from error
     BrokerAdmin(_open(state), clock=_now).set_policy(ResourceId.parse(resource), text)
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _open(state: Path, *, create: bool = False) -> State:

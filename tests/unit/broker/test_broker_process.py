@@ -194,6 +194,12 @@ def test_other_machines_are_served_only_on_demand(tmp_path: Path) -> None:
     assert not (tmp_path / "broker").exists()
 
 
+def test_options_in_front_of_the_command_are_not_silently_lost(tmp_path: Path) -> None:
+    looked = verb("--state", str(tmp_path), "log")
+    assert looked.returncode == 2
+    assert "broker.option-order" in looked.stderr
+
+
 def test_looking_into_no_state_is_a_usage_mistake(tmp_path: Path) -> None:
     looked = verb("log", "--state", str(tmp_path / "none"))
     assert looked.returncode == 2

@@ -93,7 +93,8 @@ class _Files:
             _require_private(directory)
         except OSError as error:
             raise MisuseError("broker.state-directory", "the broker's state directory can not be used",
-                              where=str(directory), got=error.strerror) from error  # fmt: skip
+                              where=str(directory), got=error.strerror,
+                              hint="`sealroom broker run --state DIR` makes one") from error  # fmt: skip
 
     def exists(self, name: str) -> bool:
         return (self._directory / name).exists()
