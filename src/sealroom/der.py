@@ -8,8 +8,9 @@ Strict: definite lengths in their shortest form, tags of one byte, no element lo
 left over where a structure ends. Every error is a `MalformedError` with the code ``x509.der``.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from sealroom.errors import MalformedError
 
@@ -48,9 +49,13 @@ SET = 0x31
 CONTEXT_0 = 0xA0
 CONTEXT_3 = 0xA3
 
+_MAX_INTEGER = 32
+"""Bytes; serial numbers have 20 at most (RFC 5280 section 4.1.2.2), and keys are read by the library."""
+_MAX_OID = 64
+"""Bytes."""
 
-@dataclass(frozen=True, slots=True)
-class Element:
+
+class Element(NamedTuple):
     """One element: its tag, its content, and all of its bytes including the header."""
 
     tag: int
@@ -69,6 +74,8 @@ class Element:
         )
         if not content or redundant:
             raise _malformed("an INTEGER is empty or not in its shortest form", got=content[:8].hex())
+        if len(content) > _MAX_INTEGER:
+            raise _malformed("an INTEGER is larger than any that we read", got=f"{len(content)} bytes")
         return int.from_bytes(content, "big", signed=True)
 
     def boolean(self) -> bool:
@@ -94,21 +101,7 @@ class Element:
 
     def oid(self) -> str:
         """The value of an OBJECT IDENTIFIER in dotted form."""
-        content = self.content
-        if not content or content[-1] & 0x80:
-            raise _malformed("an OBJECT IDENTIFIER is empty or cut off", got=content[:16].hex())
-        arcs: list[int] = []
-        value, fresh = 0, True
-        for octet in content:
-            if fresh and octet == 0x80:
-                raise _malformed("an OBJECT IDENTIFIER is not in its shortest form", got=content[:16].hex())
-            value = value << 7 | octet & 0x7F
-            fresh = octet < 0x80
-            if fresh:
-                arcs.append(value)
-                value = 0
-        first = min(arcs[0] // 40, 2)
-        return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
+        return _dotted(self.content)
 
     def time(self) -> datetime:
         """The value of a UTCTime or GeneralizedTime in the only forms that RFC 5280 section 4.1.2.5 allows."""
@@ -197,6 +190,24 @@ def read_whole(data: bytes, tag: int) -> Element:
     element = reader.take(tag)
     reader.end()
     return element
+
+
+@lru_cache(maxsize=256)
+def _dotted(content: bytes) -> str:
+    if not content or content[-1] & 0x80 or len(content) > _MAX_OID:
+        raise _malformed("an OBJECT IDENTIFIER is empty, cut off or too long", got=content[:16].hex())
+    arcs: list[int] = []
+    value, fresh = 0, True
+    for octet in content:
+        if fresh and octet == 0x80:
+            raise _malformed("an OBJECT IDENTIFIER is not in its shortest form", got=content[:16].hex())
+        value = value << 7 | octet & 0x7F
+        fresh = octet < 0x80
+        if fresh:
+            arcs.append(value)
+            value = 0
+    first = min(arcs[0] // 40, 2)
+    return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
 
 
 def _malformed(message: str, *, where: int | None = None, got: str, expected: str | None = None) -> MalformedError:

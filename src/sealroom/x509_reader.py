@@ -1,13 +1,9 @@
 """Certificates and revocation lists (RFC 5280) as they are read: untrusted, and nothing more than their bytes say.
 
-`x509_chain` decides which of them to believe. PEM and DER are taken, both strictly: a PEM text holds blocks of the
-one expected label with nothing but white space (or the NUL bytes that some services append) between and after them.
+`x509_chain` decides which of them to believe. PEM and DER are taken, both strictly.
 """
 
-import base64
-import binascii
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -32,6 +28,7 @@ from sealroom.der import (
 )
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Validity
+from sealroom.pem import is_pem, read_pem
 
 __all__ = [
     "Certificate",
@@ -39,8 +36,8 @@ __all__ = [
     "Name",
     "RevocationList",
     "SignatureScheme",
-    "as_pem",
     "forget",
+    "printable",
     "read_certificate",
     "read_certificates",
     "read_crl",
@@ -68,7 +65,7 @@ class Name:
     common_name: str
 
     def __str__(self) -> str:
-        return self.common_name or self.der.hex()
+        return printable(self.common_name) or "(no common name)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +111,15 @@ class RevocationList:
     signature: bytes = field(repr=False)
 
 
+def printable(text: str) -> str:
+    """``text`` fit for messages: whoever made a certificate chose its words, and no terminal should obey them."""
+    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text[:80])
+    return shown + ("…" if len(text) > 80 else "")
+
+
 def read_certificate(raw: bytes) -> Certificate:
     """Read exactly one certificate, DER or PEM."""
-    if not _is_pem(raw):
+    if not is_pem(raw):
         return _certificate(raw)
     certificates = read_certificates(raw)
     if len(certificates) != 1:
@@ -126,35 +129,25 @@ def read_certificate(raw: bytes) -> Certificate:
 
 def read_certificates(raw: bytes) -> tuple[Certificate, ...]:
     """Read a PEM text of one or more certificates, in their order; or one in DER."""
-    if not _is_pem(raw):
+    if not is_pem(raw):
         return (_certificate(raw),)
-    return tuple(_certificate(block) for block in _pem_blocks(raw, b"CERTIFICATE"))
+    return tuple(_certificate(block) for block in read_pem(raw, "CERTIFICATE"))
 
 
 def read_crl(raw: bytes) -> RevocationList:
     """Read exactly one revocation list, DER or PEM."""
-    if not _is_pem(raw):
+    if not is_pem(raw):
         return _crl(raw)
-    blocks = _pem_blocks(raw, b"X509 CRL")
+    blocks = read_pem(raw, "X509 CRL")
     if len(blocks) != 1:
         raise MalformedError("x509.pem", "one revocation list is expected", got=len(blocks), expected=1)
     return _crl(blocks[0])
 
 
-def as_pem(*blocks: bytes, label: str = "CERTIFICATE") -> bytes:
-    """DER blocks as PEM text, in their order."""
-    lines = []
-    for block in blocks:
-        text = base64.b64encode(block)
-        body = b"\n".join(text[start : start + 64] for start in range(0, len(text), 64))
-        lines.append(b"-----BEGIN %b-----\n%b\n-----END %b-----\n" % (label.encode(), body, label.encode()))
-    return b"".join(lines)
-
-
 def forget() -> None:
     """Drop what is remembered of certificates and lists read before: for measurements of the cold case."""
-    _certificate.cache_clear()
-    _crl.cache_clear()
+    for remembered in (_certificate, _crl, _name):
+        remembered.cache_clear()
 
 
 @lru_cache(maxsize=256)
@@ -168,9 +161,9 @@ def _certificate(der: bytes) -> Certificate:
         raise MalformedError("x509.version", "a certificate is not of version 3")
     serial = tbs.take(INTEGER).integer()
     _require_same_scheme(scheme, tbs.take(SEQUENCE))
-    issuer = _name(tbs.take(SEQUENCE))
+    issuer = _name(tbs.take(SEQUENCE).whole)
     validity = _validity(tbs.take(SEQUENCE))
-    subject = _name(tbs.take(SEQUENCE))
+    subject = _name(tbs.take(SEQUENCE).whole)
     public_key = tbs.take(SEQUENCE).whole
     extensions = _extensions(tbs.take_if(CONTEXT_3))
     tbs.end()
@@ -190,7 +183,7 @@ def _crl(der: bytes) -> RevocationList:
     if version is not None and version.integer() != 1:
         raise MalformedError("x509.version", "a revocation list is of an unknown version", got=version.integer())
     _require_same_scheme(scheme, tbs.take(SEQUENCE))
-    issuer = _name(tbs.take(SEQUENCE))
+    issuer = _name(tbs.take(SEQUENCE).whole)
     this_update = tbs.take(UTC_TIME, GENERALIZED_TIME).time()
     if not (tbs.next_is(UTC_TIME) or tbs.next_is(GENERALIZED_TIME)):
         raise MalformedError("x509.crl-without-end", "a revocation list does not say until when it holds")
@@ -250,9 +243,10 @@ def _extension_list(extensions: Element | None) -> Mapping[str, Extension]:
     return MappingProxyType(found)
 
 
-def _name(name: Element) -> Name:
+@lru_cache(maxsize=256)
+def _name(der: bytes) -> Name:
     common_names = []
-    reader = name.reader()
+    reader = read_whole(der, SEQUENCE).reader()
     while not reader.at_end():
         attributes = reader.take(SET).reader()
         while not attributes.at_end():
@@ -263,7 +257,7 @@ def _name(name: Element) -> Name:
                 common_names.append(value.content.decode("utf-8", "backslashreplace"))
     if len(common_names) > 1:
         raise MalformedError("x509.name", "a name has more than one common name", got=len(common_names))
-    return Name(name.whole, common_names[0] if common_names else "")
+    return Name(der, common_names[0] if common_names else "")
 
 
 def _validity(validity: Element) -> Validity:
@@ -294,32 +288,6 @@ def _require_size(der: bytes, limit: int, what: str) -> None:
         raise MalformedError(
             "x509.too-long", f"a {what} is longer than any that we read", got=len(der), expected=limit
         )
-
-
-def _is_pem(raw: bytes) -> bool:
-    return raw.lstrip(b" \t\r\n").startswith(b"-----BEGIN ")
-
-
-_PEM_BLOCK = re.compile(
-    rb"\s*-----BEGIN ([A-Z0-9 ]{1,32})-----\r?\n([A-Za-z0-9+/=\r\n]*)-----END \1-----[ \t]*\r?\n?"
-)
-
-
-def _pem_blocks(raw: bytes, label: bytes) -> list[bytes]:
-    blocks = []
-    offset = 0
-    end = len(raw.rstrip(b"\x00 \t\r\n"))
-    while offset < end:
-        match = _PEM_BLOCK.match(raw, offset)
-        if match is None or match[1] != label:
-            raise MalformedError("x509.pem", f"only PEM blocks of the kind {label.decode()} are expected",
-                                 where=f"byte {offset}", got=repr(raw[offset : offset + 32]))  # fmt: skip
-        try:
-            blocks.append(base64.b64decode(match[2].translate(None, b"\r\n"), validate=True))
-        except binascii.Error as reason:
-            raise MalformedError("x509.pem", f"a PEM block is not base64: {reason}", where=f"byte {offset}") from None
-        offset = match.end()
-    return blocks
 
 
 def _algorithm_identifiers() -> dict[bytes, SignatureScheme]:

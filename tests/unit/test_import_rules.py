@@ -22,7 +22,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 # Each row may import the rows above it, and modules of its own part. The first pattern that fits decides.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("evidence", "binding", "fixed_layout", "der"),
+    ("evidence", "binding", "fixed_layout", "der", "pem"),
     ("statement", "x509_reader"),
     ("x509_chain",),
     ("tees", "collateral.bundle", "collateral.deterministic_cbor", "collateral", "channel", "kbs", "sealed"),

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from sealroom import der, x509_chain
 from sealroom.errors import MalformedError, MisuseError, UnverifiedError
 from sealroom.evidence import Validity
+from sealroom.pem import as_pem
 from sealroom.testing import der as write
 from sealroom.testing.pki import CertificateForm, CrlForm, authority, mint_certificate, mint_crl
 from sealroom.testing.snp import flip_bit
 from sealroom.x509_chain import verify_chain, verify_crl
-from sealroom.x509_reader import SignatureScheme, as_pem, read_certificate, read_certificates, read_crl
+from sealroom.x509_reader import SignatureScheme, read_certificate, read_certificates, read_crl
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 SCHEMES = frozenset({SignatureScheme.ECDSA_SHA384})
@@ -212,6 +213,14 @@ def test_a_signature_that_failed_once_is_looked_at_again_the_next_time():
     assert {refusal(leaf=damaged) for _ in range(3)} == {"x509.signature"}
 
 
+def test_words_in_a_certificate_are_shown_and_never_obeyed():
+    root = authority("\x1b]0;owned\x07" + "x" * 500, ROOT_KEY, serial=1)
+    with pytest.raises(UnverifiedError) as error:
+        verify(issuers=as_pem(MIDDLE.certificate, root.certificate))
+    assert error.value.where.isprintable()
+    assert len(error.value.where) < 100
+
+
 # revocation lists
 
 CRL = mint_crl(CrlForm(revoked=(7, 2), validity=YEAR), ROOT)
@@ -346,6 +355,22 @@ def test_der_in_any_but_its_shortest_form_is_refused(raw):
 def test_an_integer_in_any_but_its_shortest_form_is_refused(content):
     with pytest.raises(MalformedError):
         der.Element(der.INTEGER, bytes.fromhex(content), b"").integer()
+
+
+@pytest.mark.parametrize("element", [write.integer(1 << 20000), write.integer(-(1 << 20000))])
+def test_a_number_too_large_to_be_shown_is_refused_as_malformed(element):
+    """Python itself refuses to write out such a number, with an error that is none of ours."""
+    constraints = ("2.5.29.19", True, write.sequence(write.boolean(True), element))
+    form = CertificateForm(subject="Middle", public_key=MIDDLE_KEY.public_key(), extensions=(constraints,))
+    issuers = as_pem(mint_certificate(form, ROOT), ROOT.certificate)
+    assert refusal(issuers=issuers) == "x509.der"
+    with pytest.raises(MalformedError):
+        der.read_whole(element, der.INTEGER).integer()
+
+
+def test_an_object_identifier_without_end_is_refused():
+    with pytest.raises(MalformedError):
+        der.Element(der.OBJECT_IDENTIFIER, b"\xff" * 16000 + b"\x01", b"").oid()
 
 
 @given(st.integers(-(2**80), 2**80))

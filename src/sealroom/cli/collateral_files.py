@@ -9,7 +9,8 @@ from pathlib import Path
 from sealroom.cli.input_files import read_input
 from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import Collateral
-from sealroom.x509_reader import Certificate, as_pem, read_certificates, read_crl
+from sealroom.pem import as_pem
+from sealroom.x509_reader import Certificate, read_certificates, read_crl
 
 __all__ = ["collateral_from"]
 

@@ -7,7 +7,7 @@ from typing import cast
 from sealroom.errors import MalformedError
 from sealroom.evidence import Collateral
 from sealroom.kbs.json_text import Json
-from sealroom.x509_reader import as_pem
+from sealroom.pem import as_pem
 
 __all__ = ["byte_list", "parse_cert_chain", "unreadable", "write_cert_chain"]
 

@@ -9,6 +9,7 @@ from sealroom.testing.vector_store import VectorCase
 
 __all__ = ["run_certificates", "run_report"]
 
+_SPL_NAMES = {"bootloader": "blSPL", "tee": "teeSPL", "snp": "snpSPL", "microcode": "ucodeSPL", "fmc": "fmcSPL"}
 _COLLATERAL = frozenset({"leaf", "chain", "crl"})
 
 
@@ -32,7 +33,17 @@ def run_certificates(case: VectorCase, roots: TrustRoots) -> Outcome:
     """``snp-cert-chain``: the evidence is the leaf."""
     items = {**_collateral(case).items, "leaf": case.evidence}
     endorsement = verify_endorsement(Collateral(items=items), roots=roots, at=case.verify_at)
-    return Outcome(simulated=endorsement.simulated)
+    parts = {_SPL_NAMES[part]: version for part, version in endorsement.tcb.items()}
+    return Outcome(
+        simulated=endorsement.simulated,
+        fields={
+            **parts,
+            "hwID": None if endorsement.hardware_id is None else endorsement.hardware_id.hex(),
+            "cspID": endorsement.csp_id,
+            "product": endorsement.product.value,
+            "signing_key": endorsement.kind.name,
+        },
+    )
 
 
 def _collateral(case: VectorCase) -> Collateral:

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
+from sealroom.pem import as_pem
 from sealroom.tees.snp.layout import REPORT, SIGNED_SIZE, SigningKey
 from sealroom.tees.snp.tcb import PARTS, Product
 from sealroom.testing import der
 from sealroom.testing.pki import Authority, CertificateForm, CrlForm, authority, mint_certificate, mint_crl
-from sealroom.x509_reader import as_pem
 
 __all__ = [
     "DEFAULT_POLICY",

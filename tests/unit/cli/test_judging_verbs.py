@@ -11,11 +11,11 @@ import pytest
 from sealroom.binding import Label, report_data
 from sealroom.cli.main import _run
 from sealroom.collateral import BundleMember, EvidenceBundle, parse_bundle
+from sealroom.pem import as_pem
 from sealroom.sealed.publisher import PublisherKey
 from sealroom.sealed.stores import seal_model
 from sealroom.statement import RoomStatement
 from sealroom.testing.snp import DEFAULT_POLICY, POLICY_DEBUG, SimulatedSnp, SnpPlatform
-from sealroom.x509_reader import as_pem
 
 _AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _TIME = "2026-11-23T12:00:00Z"

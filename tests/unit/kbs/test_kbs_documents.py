@@ -11,8 +11,8 @@ from sealroom.kbs.init_data import parse_init_data, write_init_data
 from sealroom.kbs.json_text import b64_decode, b64url_decode
 from sealroom.kbs.messages import ResourceId, parse_challenge
 from sealroom.kbs.snp_json import parse_snp_json, write_snp_json
+from sealroom.pem import as_pem
 from sealroom.testing.snp import SimulatedSnp, SnpPlatform
-from sealroom.x509_reader import as_pem
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z0-9_.-]{1,20}", fullmatch=True), st.text(max_size=40), max_size=5))

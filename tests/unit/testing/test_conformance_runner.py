@@ -7,10 +7,10 @@ from typer.testing import CliRunner
 
 from sealroom.cli.main import build
 from sealroom.errors import UnavailableError
+from sealroom.pem import as_pem
 from sealroom.testing import conformance
 from sealroom.testing.conformance import run_folder
 from sealroom.testing.snp import SimulatedSnp
-from sealroom.x509_reader import as_pem
 
 
 @pytest.fixture

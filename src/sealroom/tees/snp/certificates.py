@@ -18,7 +18,7 @@ from sealroom.evidence import Collateral, TrustRoots, Validity
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import PARTS, Product
 from sealroom.x509_chain import PublicKey, VerifiedChain, public_key, verify_chain, verify_crl
-from sealroom.x509_reader import Certificate, SignatureScheme
+from sealroom.x509_reader import Certificate, SignatureScheme, printable
 
 __all__ = ["AMD_ROOTS", "Endorsement", "verify_endorsement"]
 
@@ -37,6 +37,7 @@ confidential-containers/trustee and google/go-sev-guest."""
 _SCHEMES = frozenset({SignatureScheme.RSA_PSS_SHA384})
 
 _AMD = "1.3.6.1.4.1.3704.1"
+_STRUCT_VERSION = f"{_AMD}.1"
 _PRODUCT_NAME = f"{_AMD}.2"
 _HARDWARE_ID = f"{_AMD}.4"
 _CSP_ID = f"{_AMD}.5"
@@ -107,6 +108,7 @@ def verify_endorsement(collateral: Collateral, *, roots: TrustRoots, at: datetim
     # 4.
     validity = _require_not_revoked(chain, collateral, at)
     # 5.
+    _require_struct_version(chain.leaf)
     _require_product_name(chain.leaf, product)
     root = chain.root.fingerprint
     return Endorsement(
@@ -137,10 +139,11 @@ def _kind_and_product(chain: VerifiedChain) -> tuple[SigningKey, Product]:
     leaf, intermediate, root = (certificate.subject.common_name for certificate in chain.certificates)
     if intermediate not in _INTERMEDIATE or root not in _ROOT:
         raise UnverifiedError("snp.unknown-product", "the issuers are of no product that this release knows",
-                              got=f"{intermediate}, {root}", expected=", ".join(_INTERMEDIATE))  # fmt: skip
+                              got=printable(f"{intermediate}, {root}"),
+                              expected=", ".join(_INTERMEDIATE))  # fmt: skip
     kind, product = _INTERMEDIATE[intermediate]
     if leaf != _LEAF[kind]:
-        raise UnverifiedError("snp.leaf-kind", f"{intermediate} issues no such certificate", got=leaf,
+        raise UnverifiedError("snp.leaf-kind", f"{intermediate} issues no such certificate", got=printable(leaf),
                               expected=_LEAF[kind])  # fmt: skip
     if _ROOT[root] is not product or AMD_ROOTS.get(chain.root.fingerprint, product) is not product:
         raise UnverifiedError("snp.product-mismatch", "intermediate and root are of different products",
@@ -165,6 +168,16 @@ def _require_not_revoked(chain: VerifiedChain, collateral: Collateral, at: datet
                                   got=f"serial 0x{certificate.serial:x}",
                                   hint="the machine needs new certificates from its vendor")  # fmt: skip
     return chain.validity.meet(crl.validity)
+
+
+def _require_struct_version(leaf: Certificate) -> None:
+    # 0, and 1 on Turin; a later one may give the other extensions another meaning
+    extension = leaf.extensions.get(_STRUCT_VERSION)
+    version = None if extension is None else read_whole(extension.value, INTEGER).integer()
+    if version not in {0, 1}:
+        raise UnverifiedError("snp.leaf-extension", "the certificate's extensions are of an unknown version",
+                              where="extension structVersion", got="none" if version is None else version,
+                              expected="0 or 1")  # fmt: skip
 
 
 def _require_product_name(leaf: Certificate, product: Product) -> None:
@@ -219,6 +232,7 @@ def _ia5(leaf: Certificate, oid: str) -> str:
     if extension is None:
         raise UnverifiedError("snp.leaf-extension", "the certificate lacks an extension", expected=oid)
     content = read_whole(extension.value, IA5_STRING).content
-    if not content.isascii():
-        raise MalformedError("snp.leaf-extension", "an IA5String holds other than ASCII", where=oid)
-    return content.decode("ascii")
+    text = content.decode("latin-1")
+    if not content.isascii() or not text.isprintable():
+        raise MalformedError("snp.leaf-extension", "an IA5String holds other than printable ASCII", where=oid)
+    return text

@@ -17,9 +17,10 @@ from pathlib import Path
 from sealroom.binding import REPORT_DATA_SIZE
 from sealroom.errors import MisuseError, UnavailableError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
+from sealroom.pem import as_pem
 from sealroom.tees.snp.certificate_table import read_certificate_table
 from sealroom.tees.snp.layout import SigningKey, parse
-from sealroom.x509_reader import as_pem, read_certificate
+from sealroom.x509_reader import read_certificate
 
 __all__ = ["REPORT_DIRECTORY", "ConfigfsTsm", "TsmDirectory"]
 

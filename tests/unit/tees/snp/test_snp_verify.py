@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sealroom import x509_chain
 from sealroom.errors import MalformedError, MisuseError, UnverifiedError
 from sealroom.evidence import Collateral, Tee, TrustRoots, Validity
+from sealroom.pem import as_pem
 from sealroom.tees import snp
 from sealroom.tees.registry import for_tee, known_tees
 from sealroom.tees.snp.certificates import AMD_ROOTS, verify_endorsement
@@ -21,7 +22,6 @@ from sealroom.tees.snp.tcb import PARTS, Product
 from sealroom.testing import der
 from sealroom.testing.pki import CrlForm, authority
 from sealroom.testing.snp import SnpPlatform, flip_bit, leaf_extensions, tcb_bytes
-from sealroom.x509_reader import as_pem
 
 AMD = "1.3.6.1.4.1.3704.1"
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -263,6 +263,12 @@ def test_21_a_leaf_without_a_security_patch_level_is_refused(genoa, number):
 def test_21_a_spare_patch_level_may_be_missing_and_may_not_be_other_than_zero(genoa, number):
     assert genoa.verify(genoa.report(), with_extension(genoa, number, None))
     assert refusal(genoa, genoa.report(), with_extension(genoa, number, der.integer(1))) == "snp.leaf-extension"
+
+
+@pytest.mark.parametrize("value", [None, der.integer(2), der.integer(-1), b"\x02\x01", b"\x00"])
+def test_21_extensions_of_an_unknown_version_are_not_guessed_at(genoa, value):
+    code = refusal(genoa, genoa.report(), with_extension(genoa, "1", value))
+    assert code in {"snp.leaf-extension", "x509.der"}
 
 
 # 23: product names
