@@ -33,7 +33,7 @@ def accepted_word(name: str, got: str, accepted: Sequence[str], *, source: str, 
         got=got,
         wanted=one_of(accepted),
         passed=got in accepted,
-        source=f"policy: {source}",
+        source=source,
         code=f"{name}-not-accepted",
         fix=fix,
     )

@@ -121,6 +121,7 @@ def _snp(table: Table, unchecked: Mapping[str, str]) -> SnpRules:
         chip_id=_chip_ids(table),
         minimum_guest_svn=table.integer("minimum_guest_svn", low=0, high=2**32 - 1, default=0),
         allow=frozenset(table.choices("allow", SNP_ALLOWANCES)),
+        named=frozenset(table),
     )
 
 

@@ -58,6 +58,8 @@ class SnpRules:
     chip_id: tuple[bytes, ...]
     minimum_guest_svn: int
     allow: frozenset[str]
+    named: frozenset[str]
+    """The keys that the document itself has; the rest are defaults, and checks say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def _window(policy: Policy, statement: RoomStatement, at: datetime) -> Check:
 
 
 def _model(rules: ModelRules, statement: RoomStatement) -> Iterator[Check]:
-    yield accepted_word("model.name", statement.model_name, (rules.name,), source="[model] name",
+    yield accepted_word("model.name", statement.model_name, (rules.name,), source="policy: [model] name",
                         fix="this room serves another model: use a room that serves the wanted one")  # fmt: skip
     yield accepted_bytes("model.digest", statement.model_digest, rules.digest, source="[model] digest",
                          fix="these are other weights: ask the publisher for the digest of the release")  # fmt: skip
@@ -63,7 +63,7 @@ def _model(rules: ModelRules, statement: RoomStatement) -> Iterator[Check]:
 
 def _engine(rules: EngineRules, statement: RoomStatement) -> Iterator[Check]:
     if rules.name:
-        yield accepted_word("engine.name", statement.engine_name, rules.name, source="[engine] name",
+        yield accepted_word("engine.name", statement.engine_name, rules.name, source="policy: [engine] name",
                             fix="use a room with an accepted engine")  # fmt: skip
     if rules.config_digest:
         yield accepted_bytes("engine.config-digest", statement.engine_config_digest, rules.config_digest,

@@ -20,9 +20,9 @@ _ASKED_ELSEWHERE = frozenset(
 
 def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Check]:
     """Every check on an SNP guest and its platform."""
-    yield accepted_word("snp.product", claims.hardware_model, rules.products, source="[snp] products",
+    yield accepted_word("snp.product", claims.hardware_model, rules.products, source=_source(rules, "products"),
                         fix="use an accepted product line, or name this one with its minimum_tcb")  # fmt: skip
-    yield accepted_word("snp.signing-key", claims.signer, rules.signing_key, source="[snp] signing_key",
+    yield accepted_word("snp.signing-key", claims.signer, rules.signing_key, source=_source(rules, "signing_key"),
                         fix="VLEK reports name no chip: accept them only from a cloud that is trusted to "
                         "place guests, with signing_key")  # fmt: skip
     yield _chip_id(rules, claims)
@@ -32,6 +32,10 @@ def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Chec
     yield _measurement(policy, rules, claims)
     yield from _tcb(policy, rules, claims)
     yield from _pinned_if_named(rules, claims)
+
+
+def _source(rules: SnpRules, key: str) -> str:
+    return f"policy: [snp] {key}" if key in rules.named else "default"
 
 
 def _chip_id(rules: SnpRules, claims: Claims) -> Check:
@@ -59,7 +63,7 @@ def _vmpl(rules: SnpRules, claims: Claims) -> Check:
         got="asked for by the host" if got == _HOST_VMPL else str(got),
         wanted=", ".join(str(level) for level in rules.vmpl),
         passed=got in rules.vmpl,
-        source="policy: [snp] vmpl",
+        source=_source(rules, "vmpl"),
         code="snp.vmpl-not-accepted",
         fix="ask for evidence at an accepted privilege level, or name this one in [snp] vmpl",
     )

@@ -75,7 +75,7 @@ def binding_checks(policy: Policy, claims: Claims, subject: Subject) -> Iterator
             got="our nonce" if subject.nonce_answered else "no nonce of ours",
             wanted="an answer to a nonce that this verifier drew",
             passed=subject.nonce_answered,
-            source="policy: [trust] freshness",
+            source="default",
             code="freshness.no-nonce",
             fix="ask the room with a fresh nonce; for a recording, say why in [unchecked] freshness",
         )

@@ -6,7 +6,7 @@ import pytest
 from policy_machine import AT, HOST_DATA, MEASUREMENT, REPORT_DATA, Machine, failed, honest_document
 
 from sealroom.errors import MisuseError, UnverifiedError
-from sealroom.evidence import CLAIMED, PolicyRefusedError, Tee, TrustRoots
+from sealroom.evidence import CLAIMED, Appraisal, PolicyRefusedError, Tee, TrustRoots
 from sealroom.policy import Subject, appraise, load_policy
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import Product
@@ -136,6 +136,16 @@ def test_a_vlek_is_refused_unless_named_and_then_needs_no_chip_id(machine: Machi
 
     assert failed(machine.judge(platform=cloud)) == ["snp.signing-key-not-accepted"]
     assert machine.judge(named, platform=cloud).accepted
+
+
+def test_a_check_says_whether_its_wish_comes_from_the_policy_or_is_the_default(machine: Machine) -> None:
+    named = machine.policy_with(header="[snp]", lines="vmpl = [0]")
+
+    def source(appraisal: Appraisal) -> str:
+        return next(check.source for check in appraisal.checks if check.name == "snp.vmpl")
+
+    assert source(machine.judge()) == "default"
+    assert source(machine.judge(named)) == "policy: [snp] vmpl"
 
 
 def test_a_masked_chip_id_equals_no_named_chip_not_even_where_masking_is_allowed(machine: Machine) -> None:
