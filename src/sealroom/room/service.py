@@ -1,6 +1,6 @@
 """The boot, and the room that it makes.
 
-1. Born: the package's signature is checked beside all that follows, up to where the key is needed.
+1. Born: the package's signature, version and sizes are checked, beside the next two.
 2. Keys: the channel's keys are made here, in this memory, and nowhere else.
 3. Evidence: the silicon is asked for evidence that answers the broker's nonce.
 4. Verification: the broker says whether it is authentic.
@@ -192,7 +192,8 @@ class _Boot:
     async def run(self) -> Room:
         self._born()
         keys = self._keys()
-        package, key = await self._key_for_evidence()
+        package = await self._opening  # nobody is asked for a key before what it opens is known to be the right one
+        key = await self._key_for_evidence()
         engine = self.engine_factory(self.config, package.manifest.name)
         model = await self._weights(package, key)
         await self._start(engine, model)
@@ -221,11 +222,10 @@ class _Boot:
         self.log.reach(BootState.KEYS, _age_ms(), key_ids=[str(key_id) for key_id in sorted(keys.current.key_ids)])
         return keys
 
-    async def _key_for_evidence(self) -> tuple[SealedPackage, ModelKey]:
+    async def _key_for_evidence(self) -> ModelKey:
         self.log.reach(BootState.EVIDENCE, _age_ms(), broker=self.config.broker)
         init_data = await asyncio.to_thread(_read_init_data, self.config.init_data)
-        secret = await _fetch_key(self.config, self.attester, init_data, self._handshake)
-        return await self._opening, ModelKey(secret)
+        return ModelKey(await _fetch_key(self.config, self.attester, init_data, self._handshake))
 
     def _handshake(self, step: Step) -> None:
         """A second try of the handshake, after the broker could not answer, enters no state again."""
@@ -261,8 +261,8 @@ async def _fetch_key(
         try:
             return await fetch_key(config.broker, config.resource, attester, init_data=init_data, on_step=on_step)
         except UnavailableError as error:
-            if time.monotonic() + pause > deadline:
-                raise
+            if not error.code.startswith("room.broker-") or time.monotonic() + pause > deadline:
+                raise  # it is not the broker that is missing, or it has been missing for too long
             _log.info("the broker can not answer (%s); asking again in %.1f s", error.code, pause)
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, 2 * pause)
