@@ -1,7 +1,6 @@
 """``sealroom broker``: run it, see what it holds and what it did, change policies and floors."""
 
 import json
-import logging
 import os
 import sys
 from datetime import UTC, datetime
@@ -95,8 +94,6 @@ def run(
         Broker(opened, clock=_now), BrokerAdmin(opened, clock=_now), on_ready=ready,
         policy_status=HTTPStatus.FORBIDDEN if refuse_with_403 else HTTPStatus.UNAUTHORIZED,
     )  # fmt: skip
-    logging.getLogger("sealroom").addHandler(logging.StreamHandler(sys.stderr))
-    logging.getLogger("sealroom").setLevel(logging.INFO)
     serve(app, listener, on_stop=opened.database.close)
 
 
