@@ -20,7 +20,7 @@ def accepted_bytes(
         got=hex_or_none(got),
         wanted=one_of([value.hex() for value in accepted]),
         passed=got is not None and any(hmac.compare_digest(got, value) for value in accepted),
-        source=f"policy: {source}",
+        source=source,
         code=code or f"{name}-not-accepted",
         fix=fix,
     )

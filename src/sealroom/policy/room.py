@@ -44,11 +44,11 @@ def _window(policy: Policy, statement: RoomStatement, at: datetime) -> Check:
 def _model(rules: ModelRules, statement: RoomStatement) -> Iterator[Check]:
     yield accepted_word("model.name", statement.model_name, (rules.name,), source="policy: [model] name",
                         fix="this room serves another model: use a room that serves the wanted one")  # fmt: skip
-    yield accepted_bytes("model.digest", statement.model_digest, rules.digest, source="[model] digest",
+    yield accepted_bytes("model.digest", statement.model_digest, rules.digest, source="policy: [model] digest",
                          fix="these are other weights: ask the publisher for the digest of the release")  # fmt: skip
     if rules.package_digest:
         yield accepted_bytes("model.package-digest", statement.package_digest, rules.package_digest,
-                             source="[model] package_digest",
+                             source="policy: [model] package_digest",
                              fix="the room opened another sealed package than the policy names")  # fmt: skip
     yield Check(
         name="model.version",
@@ -67,7 +67,7 @@ def _engine(rules: EngineRules, statement: RoomStatement) -> Iterator[Check]:
                             fix="use a room with an accepted engine")  # fmt: skip
     if rules.config_digest:
         yield accepted_bytes("engine.config-digest", statement.engine_config_digest, rules.config_digest,
-                             source="[engine] config_digest",
+                             source="policy: [engine] config_digest",
                              fix="run the engine with the configuration that the policy names")  # fmt: skip
     if rules.sandbox_layers:
         missing = [layer for layer in rules.sandbox_layers if layer not in statement.sandbox_layers]

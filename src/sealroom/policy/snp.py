@@ -41,7 +41,7 @@ def _source(rules: SnpRules, key: str) -> str:
 def _chip_id(rules: SnpRules, claims: Claims) -> Check:
     if rules.chip_id:
         chip_id = None if claims.device_id is None else claims.device_id.ljust(64, b"\x00")
-        return accepted_bytes("snp.chip-id", chip_id, rules.chip_id, source="[snp] chip_id",
+        return accepted_bytes("snp.chip-id", chip_id, rules.chip_id, source="policy: [snp] chip_id",
                               fix="use one of the named machines; a masked chip id equals none")  # fmt: skip
     masked = claims.device_id is None
     inherent = claims.signer == "VLEK"  # which never names a chip; whether VLEK is acceptable is asked above
@@ -104,7 +104,7 @@ def _measurement(policy: Policy, rules: SnpRules, claims: Claims) -> Check:
     got = claims.measurements.get("measurement")
     if not rules.measurement:
         return left_open(policy, "measurement", "snp.measurement", "none" if got is None else got.hex())
-    return accepted_bytes("snp.measurement", got, rules.measurement, source="[snp] measurement",
+    return accepted_bytes("snp.measurement", got, rules.measurement, source="policy: [snp] measurement",
                           fix="run the software that the policy names, or measure this one and add it")  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def _pinned_if_named(rules: SnpRules, claims: Claims) -> Iterator[Check]:
         accepted: tuple[bytes, ...] = getattr(rules, field)
         if accepted:
             name = f"snp.{field.replace('_', '-')}"
-            yield accepted_bytes(name, claims.measurements.get(field), accepted, source=f"[snp] {field}",
+            yield accepted_bytes(name, claims.measurements.get(field), accepted, source=f"policy: [snp] {field}",
                                  fix=f"start the guest with an accepted {field}")  # fmt: skip
     if rules.minimum_guest_svn:
         got = claims.details.get("guest_svn")
