@@ -104,7 +104,10 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
         call = call_for(request, room, address=self._address, session_id=self._session_id, at=_now())
         body = kept_body(request)
         content = call.whole(body) if body is not None else call.astream(_pieces(request))
-        outer = await self._outer.handle_async_request(outer_request(self._address, content, request))
+        try:
+            outer = await self._outer.handle_async_request(outer_request(self._address, content, request))
+        except httpx.ConnectError as error:
+            raise room_unreachable(error, self._address) from error
         async with AsyncExitStack() as unless_handed_on:
             unless_handed_on.push_async_callback(outer.aclose)
             if not is_sealed_answer(outer.status_code, outer.headers.get("content-type")):

@@ -111,7 +111,10 @@ class SealedTransport(httpx.BaseTransport):
         call = call_for(request, room, address=self._address, session_id=self._session_id, at=_now())
         body = kept_body(request)
         content = call.whole(body) if body is not None else call.stream(_pieces(request))
-        outer = self._outer.handle_request(outer_request(self._address, content, request))
+        try:
+            outer = self._outer.handle_request(outer_request(self._address, content, request))
+        except httpx.ConnectError as error:
+            raise room_unreachable(error, self._address) from error
         with ExitStack() as unless_handed_on:
             unless_handed_on.callback(outer.close)
             if not is_sealed_answer(outer.status_code, outer.headers.get("content-type")):
