@@ -75,7 +75,6 @@ async def test_a_verified_caller_is_answered_streamed_and_not_and_nothing_is_wri
         "keys",
         "evidence",
         "verification",
-        "verification",
         "key-release",
         "weights",
         "engine",

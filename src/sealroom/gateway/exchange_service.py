@@ -150,14 +150,17 @@ class ExchangeService:
 
         The head waits for the first piece: until then an engine that fails can still be told by a status.
         """
-        loop, idle = asyncio.get_running_loop(), self._limits.idle_seconds
+        now, idle = asyncio.get_running_loop().time, self._limits.idle_seconds
         async with asyncio.timeout(idle) as deadline:
+            renew_at = now() + idle / 8  # moving a timer for every token would cost more than sealing it
             async for piece in response.body:
                 if reply.begun:
                     await reply.piece(piece)
                 else:
                     await reply.first(event_stream_head(), piece)
-                deadline.reschedule(loop.time() + idle)
+                if (at := now()) >= renew_at:
+                    deadline.reschedule(at + idle)
+                    renew_at = at + idle / 8
             if not reply.begun:
                 raise UnavailableError("engine.no-answer", "the engine ended its answer before it began")
             await reply.end()
