@@ -44,7 +44,9 @@ __all__ = [
 ]
 
 MAX_CERTIFICATE = 16 * 1024
-MAX_CRL = 16 * 1024 * 1024
+MAX_CRL = 4 * 1024 * 1024
+MAX_PEM = 256 * 1024
+"""Bytes. Sizes are checked before anything is read: what is read here may come from anybody."""
 
 _COMMON_NAME = "2.5.4.3"
 
@@ -104,11 +106,21 @@ class RevocationList:
     tbs: bytes = field(repr=False)
     issuer: Name
     validity: Validity
-    revoked: frozenset[int] = field(repr=False)
-    """Serial numbers."""
+    entries: bytes = field(repr=False)
+    """The SEQUENCE of revoked certificates, or nothing."""
     extensions: Mapping[str, Extension] = field(repr=False)
     scheme: SignatureScheme
     signature: bytes = field(repr=False)
+
+    @property
+    def revoked(self) -> frozenset[int]:
+        """Serial numbers. Read when first asked for, which is after the signature: a list can be long.
+
+        Raises:
+            MalformedError: ``x509.der``: an entry is damaged.
+            UnverifiedError: ``x509.critical-extension``: an entry says something that is not understood.
+        """
+        return _revoked(self.entries)
 
 
 def printable(text: str) -> str:
@@ -131,6 +143,7 @@ def read_certificates(raw: bytes) -> tuple[Certificate, ...]:
     """Read a PEM text of one or more certificates, in their order; or one in DER."""
     if not is_pem(raw):
         return (_certificate(raw),)
+    _require_size(raw, MAX_PEM, "PEM text")
     return tuple(_certificate(block) for block in read_pem(raw, "CERTIFICATE"))
 
 
@@ -138,6 +151,7 @@ def read_crl(raw: bytes) -> RevocationList:
     """Read exactly one revocation list, DER or PEM."""
     if not is_pem(raw):
         return _crl(raw)
+    _require_size(raw, 2 * MAX_CRL, "PEM text")
     blocks = read_pem(raw, "X509 CRL")
     if len(blocks) != 1:
         raise MalformedError("x509.pem", "one revocation list is expected", got=len(blocks), expected=1)
@@ -146,7 +160,7 @@ def read_crl(raw: bytes) -> RevocationList:
 
 def forget() -> None:
     """Drop what is remembered of certificates and lists read before: for measurements of the cold case."""
-    for remembered in (_certificate, _crl, _name):
+    for remembered in (_certificate, _crl, _name, _revoked):
         remembered.cache_clear()
 
 
@@ -193,14 +207,15 @@ def _crl(der: bytes) -> RevocationList:
     tbs.end()
     return RevocationList(
         tbs=body.whole, issuer=issuer, validity=Validity(not_before=this_update, not_after=next_update),
-        revoked=frozenset() if entries is None else _revoked(entries), extensions=extensions,
+        entries=b"" if entries is None else entries.whole, extensions=extensions,
         scheme=scheme, signature=signature,
     )  # fmt: skip
 
 
-def _revoked(entries: Element) -> frozenset[int]:
+@lru_cache(maxsize=16)
+def _revoked(entries: bytes) -> frozenset[int]:
     serials = set()
-    reader = entries.reader()
+    reader = read_whole(entries, SEQUENCE).reader() if entries else DerReader(b"")
     while not reader.at_end():
         entry = reader.take(SEQUENCE).reader()
         serials.add(entry.take(INTEGER).integer())

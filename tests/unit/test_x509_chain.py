@@ -266,6 +266,35 @@ def test_a_delta_or_indirect_revocation_list_is_refused(oid):
     assert crl_refusal(raw) == "x509.critical-extension"
 
 
+def test_an_entry_that_says_something_that_is_not_understood_is_refused():
+    """An indirect list: its entries speak of certificates that somebody else issued."""
+    issuer_of_entry = write.sequence(write.oid("2.5.29.29"), write.boolean(True), write.octet_string(b"\x30\x00"))
+    entry = write.sequence(write.integer(7), write.time(YEAR.not_before), write.sequence(issuer_of_entry))
+    plain = write.sequence(write.integer(7), write.time(YEAR.not_before))
+    crl = read_crl(mint_crl(CrlForm(revoked=(7,), validity=YEAR), ROOT))
+    assert crl.entries == write.sequence(plain)
+    with pytest.raises(UnverifiedError) as error:
+        _ = replace(crl, entries=write.sequence(entry)).revoked
+    assert error.value.code == "x509.critical-extension"
+
+
+@pytest.mark.parametrize("entries", [b"\x30\x01\x00", write.sequence(write.integer(7)), write.integer(7)])
+def test_a_damaged_entry_is_no_reason_to_believe_the_others(entries):
+    crl = replace(read_crl(CRL), entries=entries)
+    with pytest.raises(MalformedError):
+        _ = crl.revoked
+
+
+def test_what_is_too_long_is_refused_before_it_is_read():
+    for read, size in ((read_certificate, 1 << 15), (read_crl, 1 << 23)):
+        with pytest.raises(MalformedError) as error:
+            read(bytes(size))
+        assert error.value.code == "x509.too-long"
+    with pytest.raises(MalformedError) as error:
+        read_certificates(ISSUERS * 500)
+    assert error.value.code == "x509.too-long"
+
+
 def test_a_certificate_is_no_revocation_list_and_the_other_way_round():
     assert crl_refusal(ROOT.certificate).startswith("x509.")
     assert crl_refusal(as_pem(ROOT.certificate)) == "x509.pem"
