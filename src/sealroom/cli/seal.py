@@ -109,7 +109,7 @@ def unseal(
     if output is not None and not insecure_write_plaintext:
         raise MisuseError("seal.plaintext-to-disk", "this writes the model's plaintext to a disk", where="--output",
                           got=str(output), expected="--insecure-write-plaintext beside it",
-                          hint="without --output the sealed model is only checked, which is mostly enough")  # fmt: skip
+                          hint="without --output the sealed model is only checked")  # fmt: skip
     pin = None if publisher is None else parse_digest(publisher, code="seal.bad-publisher", where="--publisher")
     opened = open_package(package, publisher=pin)
     key = _find_key(opened, key_file, recipient_key)
