@@ -11,8 +11,8 @@ run inconclusive.
 
 Where the time goes (256 MiB, one thread, seconds of CPU): reading 0.027, AES-GCM 0.027 (10 GB/s), writing fresh
 memfd pages 0.095. Writes to one memfd exclude each other in the kernel, so with two free cores the cipher runs
-while the other thread writes, and the ratio comes near 1; with one core (or neighbours on the second) it can not
-exceed 0.83.
+while the other thread writes: the best rounds here gave 0.93 to 0.97. With one core, or neighbours on the second,
+nothing hides the cipher and 0.83 is the most.
 
 What did not help, measured against the code as it is, on two busy cores:
 - decrypting into a fresh mapping of the memfd, populated first: 0.5 of the plain copy (mapping costs more than
