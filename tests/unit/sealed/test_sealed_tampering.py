@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from sealed_world import CHUNK, FILES, PUBLISHER, World, contents, flip, open_descriptors, seal
 
-from sealroom.errors import MalformedError, RefusedError, SealroomError, UnverifiedError
+from sealroom.errors import MalformedError, RefusedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.sealed import ModelKey, PublisherKey
 from sealroom.sealed.manifest import parse_manifest
 from sealroom.sealed.publisher import verify_manifest
@@ -271,6 +272,19 @@ def test_a_holder_of_the_key_who_forges_a_chunk_is_caught_by_the_digest_pass(wor
         with pytest.raises(UnverifiedError) as caught:
             verify_digests(model)
     assert caught.value.code == "sealed.digest-mismatch"
+
+
+def test_too_few_descriptors_are_told_and_those_that_were_opened_are_closed(world: World) -> None:
+    package, before = world.open(), open_descriptors()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, before)) + 3, limits[1]))
+    try:
+        with pytest.raises(UnavailableError) as caught:
+            unseal(package, world.key)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert caught.value.code == "sealed.too-many-open-files"
+    assert open_descriptors() == before
 
 
 def test_a_folder_that_is_no_package_or_not_there_is_said_to_be_so(tmp_path: Path) -> None:
