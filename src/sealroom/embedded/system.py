@@ -154,9 +154,7 @@ class _Start:
         self._state.init_data.write_text(init_data)
         guest = await asyncio.to_thread(Guest.on, platform, init_data=init_data)
         guest.save(self._state.guest)
-        self._tell.done(
-            "hardware", f"SIMULATED {platform.product}, root {platform.root_fingerprint.hex()[:16]}…"
-        )
+        self._tell.done("hardware", f"SIMULATED {platform.product}, root {platform.root_fingerprint.hex()[:16]}…")
         return guest
 
     async def seal(self, source: Path, name: str, guest: Guest, broker: Broker) -> tuple[SealedRecord, PublisherKey]:
