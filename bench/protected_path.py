@@ -47,6 +47,7 @@ MODELS = HERE.parent / ".venv" / "share" / "sealroom" / "models"
 CONCURRENCY = (1, 4, 8)
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 TOKENS = 48
+NO_END = {"0": -100, "2": -100}  # SmolLM2's two end tokens: every answer has the same length
 PATH = "/v1/chat/completions"
 
 POLICY = """
@@ -101,7 +102,7 @@ def body() -> bytes:
     """A prompt that no other request has, of the same length as every other."""
     words = f"{next(numbers)} is a number. Tell a long story about it, and do not stop before it is told."
     question = {"model": "measured", "messages": [{"role": "user", "content": words}], "stream": True,
-                "max_tokens": TOKENS, "temperature": 0.0, "seed": 7}  # fmt: skip
+                "max_tokens": TOKENS, "temperature": 0.0, "seed": 7, "logit_bias": NO_END}  # fmt: skip
     return json.dumps(question).encode()
 
 
@@ -124,7 +125,7 @@ async def one_request(arm: Arm, found: Round) -> None:
         async for piece in pieces:
             now = time.perf_counter()
             times.extend([now] * piece.count(b"data: {"))
-    if len(times) < 8:
+    if len(times) < TOKENS:
         raise SystemExit(f"error: an answer of {len(times)} events is none to measure")
     found.first.append(times[0] - began)
     found.between.append((times[-1] - times[0]) / (len(times) - 1))
