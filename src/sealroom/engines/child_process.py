@@ -72,6 +72,7 @@ class ChildProcess:
         self._plan = plan
         self._reports = asyncio.StreamReader(limit=_LONGEST_REPORT)
         self._pipes: list[asyncio.BaseTransport] = []
+        self._closed = False
         self.noise = NoiseRing()
         self.layers: tuple[Layer, ...] = ()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -165,13 +166,13 @@ class ChildProcess:
 
     async def kill(self) -> None:
         """End it, wait until it is gone, and close everything that led to it."""
-        if self._pidfd < 0:
-            return
         if not self.ended.done():
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             await asyncio.shield(self.ended)
+        if self._closed:  # several may have waited for the same end
+            return
+        self._closed = True
         os.close(self._pidfd)
-        self._pidfd = -1
         for transport in self._pipes:
             transport.close()
         if self._process.stdin is not None:

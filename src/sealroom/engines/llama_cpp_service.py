@@ -28,7 +28,7 @@ __all__ = ["LlamaCppService"]
 _log = logging.getLogger("sealroom.engines")
 _UNUSED_USER = 65_432
 """In the range that Debian reserves and gives to nobody."""
-_HOUSEKEEPING_SILENCE = 10.0
+_HEALTH_SILENCE = 10.0
 _IDLE_POLL = 0.01
 _RETRY_AFTER = 1.0
 
@@ -156,22 +156,28 @@ class LlamaCppService:
         path, body = requests.WIPE_PATH, requests.wipe_body(slot)
         if self._embeds:
             path, body = "/v1/embeddings", requests.EMBEDDING_WIPE
-        await self._housekeeping(child, "POST", path, body)
+        # it runs between the batches of others, whose prompts may be long
+        await self._housekeeping(child, "POST", path, body, silence=self._settings.silence_timeout)
 
     async def _until_idle(self, child: ChildProcess, slot: int) -> None:
         deadline = time.monotonic() + self._settings.silence_timeout
         while time.monotonic() < deadline:
-            page = json.loads(await self._housekeeping(child, "GET", "/slots"))
+            page = json.loads(
+                await self._housekeeping(child, "GET", "/slots", silence=self._settings.silence_timeout)
+            )
             if not any(entry.get("id") == slot and entry.get("is_processing") for entry in page):
                 return
             await asyncio.sleep(_IDLE_POLL)
         raise EngineUnavailableError("engine.stuck", "a slot stays busy", retry_after=_RETRY_AFTER)
 
     async def _healthy(self, child: ChildProcess) -> None:
-        await self._housekeeping(child, "GET", "/health")
+        await self._housekeeping(child, "GET", "/health", silence=_HEALTH_SILENCE)
 
-    async def _housekeeping(self, child: ChildProcess, method: str, path: str, body: bytes = b"") -> bytes:
-        async with wire.exchange(child.socket, method, path, body, silence=_HOUSEKEEPING_SILENCE) as answer:
+    @staticmethod
+    async def _housekeeping(
+        child: ChildProcess, method: str, path: str, body: bytes = b"", *, silence: float
+    ) -> bytes:
+        async with wire.exchange(child.socket, method, path, body, silence=silence) as answer:
             content = await _all_of(answer)
         if answer.status != 200:
             raise EngineUnavailableError("engine.housekeeping", "the engine refused a housekeeping request",

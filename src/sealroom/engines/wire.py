@@ -9,6 +9,7 @@ timer or a stream object for each.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -21,6 +22,9 @@ _LONGEST_HEAD = 1 << 14
 _LONGEST_CHUNK_LINE = 64
 _MOST_WAITING = 1 << 18
 _RETRY_AFTER = 1.0
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_LENGTH = re.compile(r"[0-9]{1,12}")
+_STATUS_LINE = re.compile(r"HTTP/1\.1 ([1-5][0-9]{2})(?: .*)?")
 
 
 class ChunkedBody:
@@ -197,25 +201,23 @@ async def exchange(
 
 def _understood(head: bytes) -> tuple[int, str, ChunkedBody | LengthBody]:
     first, *lines = head.decode("latin-1").split("\r\n")
-    words = first.split(" ", 2)
-    if len(words) < 2 or words[0] != "HTTP/1.1" or not words[1].isdigit():
+    if (status := _STATUS_LINE.fullmatch(first)) is None:
         raise _broken("status line")
     pairs = [line.split(":", 1) for line in lines if ":" in line]
     headers = {name.lower(): value.strip().lower() for name, value in pairs}
     if headers.get("transfer-encoding") == "chunked":
         framing: ChunkedBody | LengthBody = ChunkedBody()
-    elif (length := headers.get("content-length", "")).isdigit():
+    elif _LENGTH.fullmatch(length := headers.get("content-length", "")):
         framing = LengthBody(int(length))
     else:
         raise _broken("length")
-    return int(words[1]), headers.get("content-type", "").split(";")[0], framing
+    return int(status[1]), headers.get("content-type", "").split(";")[0], framing
 
 
 def _hexadecimal(line: bytes) -> int:
-    try:
-        return int(line, 16)
-    except ValueError:
-        raise _broken("chunk size") from None
+    if not _CHUNK_SIZE.fullmatch(line):  # int() alone takes signs, spaces and underscores
+        raise _broken("chunk size")
+    return int(line, 16)
 
 
 def _lost(message: str) -> EngineUnavailableError:

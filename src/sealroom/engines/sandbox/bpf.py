@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sealroom.engines.sandbox.syscalls import Architecture
 from sealroom.errors import MisuseError
 
-__all__ = ["ALLOW", "KILL_PROCESS", "Rule", "Test", "assemble", "errno_action"]
+__all__ = ["ALLOW", "KILL_PROCESS", "Rule", "ArgumentTest", "assemble", "errno_action"]
 
 ALLOW = 0x7FFF0000
 KILL_PROCESS = 0x80000000
@@ -24,7 +24,7 @@ _LONGEST_PROGRAM = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class ArgumentTest:
     """``argument & mask`` must be one of ``values``. Only the low 32 bits: the kernel takes these as int."""
 
     argument: int
@@ -37,7 +37,7 @@ class Rule:
     """A call that passes if every test holds, and gets ``otherwise`` if one does not."""
 
     call: str
-    tests: tuple[Test, ...]
+    tests: tuple[ArgumentTest, ...]
     otherwise: int
 
 

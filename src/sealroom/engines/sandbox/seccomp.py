@@ -13,7 +13,7 @@ import ctypes
 import errno
 import struct
 
-from sealroom.engines.sandbox.bpf import ALLOW, Rule, Test, assemble, errno_action
+from sealroom.engines.sandbox.bpf import ALLOW, Rule, ArgumentTest, assemble, errno_action
 from sealroom.engines.sandbox.syscalls import Architecture, invoke
 
 __all__ = ["apply", "loading_filter", "serving_filter"]
@@ -48,29 +48,29 @@ _TCGETS, _FIONREAD, _FIONBIO = 0x5401, 0x541B, 0x5421
 
 
 def _rules(process: int) -> tuple[Rule, ...]:
-    no_code = Test(argument=2, mask=_PROT_EXEC, values=(0,))
+    no_code = ArgumentTest(argument=2, mask=_PROT_EXEC, values=(0,))
 
-    def only(call: str, *tests: Test) -> Rule:
+    def only(call: str, *tests: ArgumentTest) -> Rule:
         return Rule(call=call, tests=tests, otherwise=_REFUSED)
 
     return (
         only("mmap", no_code),
         only("mprotect", no_code),
-        only("clone", Test(argument=0, mask=_CLONE_THREAD, values=(_CLONE_THREAD,))),
-        only("openat", Test(argument=2, mask=_WRITING, values=(0,))),
-        only("open", Test(argument=1, mask=_WRITING, values=(0,))),
+        only("clone", ArgumentTest(argument=0, mask=_CLONE_THREAD, values=(_CLONE_THREAD,))),
+        only("openat", ArgumentTest(argument=2, mask=_WRITING, values=(0,))),
+        only("open", ArgumentTest(argument=1, mask=_WRITING, values=(0,))),
         # datagrams could be sent to any path without connect, so streams only
-        only("socket", Test(argument=0, values=(_AF_UNIX,)),
-             Test(argument=1, mask=_SOCK_TYPE_MASK, values=(_SOCK_STREAM,))),
+        only("socket", ArgumentTest(argument=0, values=(_AF_UNIX,)),
+             ArgumentTest(argument=1, mask=_SOCK_TYPE_MASK, values=(_SOCK_STREAM,))),
         # not PR_SET_DUMPABLE, PR_SET_PTRACER, PR_SET_PDEATHSIG: they would undo what the process did to itself
-        only("prctl", Test(argument=0, values=(_PR_GET_DUMPABLE, _PR_SET_NAME, _PR_SET_VMA))),
+        only("prctl", ArgumentTest(argument=0, values=(_PR_GET_DUMPABLE, _PR_SET_NAME, _PR_SET_VMA))),
         # not F_SETOWN and F_SETSIG: signals to others
-        only("fcntl", Test(argument=1, values=(*_F_DUPFD_GETFD_SETFD_GETFL_SETFL, _F_DUPFD_CLOEXEC, _F_GET_SEALS))),
-        only("ioctl", Test(argument=1, values=(_TCGETS, _FIONREAD, _FIONBIO))),
-        only("prlimit64", Test(argument=0, values=(0, process))),
+        only("fcntl", ArgumentTest(argument=1, values=(*_F_DUPFD_GETFD_SETFD_GETFL_SETFL, _F_DUPFD_CLOEXEC, _F_GET_SEALS))),
+        only("ioctl", ArgumentTest(argument=1, values=(_TCGETS, _FIONREAD, _FIONBIO))),
+        only("prlimit64", ArgumentTest(argument=0, values=(0, process))),
         # a further filter can only take away; a listener (another flag) could let in
-        only("seccomp", Test(argument=0, values=(_SET_MODE_FILTER,)), Test(argument=1, values=(_FLAG_TSYNC,))),
-        only("tgkill", Test(argument=0, values=(process,))),
+        only("seccomp", ArgumentTest(argument=0, values=(_SET_MODE_FILTER,)), ArgumentTest(argument=1, values=(_FLAG_TSYNC,))),
+        only("tgkill", ArgumentTest(argument=0, values=(process,))),
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def loading_filter(architecture: Architecture, *, process: int) -> bytes:
 def serving_filter(architecture: Architecture) -> bytes:
     """What is taken away once the engine listens. Stacked filters: the stricter answer counts."""
     gone = tuple(
-        Rule(call=call, tests=(Test(argument=0, mask=0, values=()),), otherwise=_REFUSED)
+        Rule(call=call, tests=(ArgumentTest(argument=0, mask=0, values=()),), otherwise=_REFUSED)
         for call in ("socket", "bind", "listen", "open", "openat", "seccomp")
     )
     return assemble(architecture, allowed=(), rules=gone, otherwise=ALLOW)
