@@ -277,7 +277,9 @@ def test_a_holder_of_the_key_who_forges_a_chunk_is_caught_by_the_digest_pass(wor
 def test_too_few_descriptors_are_told_and_those_that_were_opened_are_closed(world: World) -> None:
     package, before = world.open(), open_descriptors()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, before)) + 3, limits[1]))
+    free = (number for number in itertools.count() if str(number) not in before)
+    room_for_three = next(itertools.islice(free, 3, None))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (room_for_three, limits[1]))
     try:
         with pytest.raises(UnavailableError) as caught:
             unseal(package, world.key)
