@@ -140,7 +140,7 @@ async def main() -> None:
         "ratio": round(statistics.median(ratios), 3),
         "spread": [round(ratios[0], 3), round(ratios[-1], 3)],
         "runs": ROUNDS,
-        "compared": f"sealed gateway {ours:.0f} µs, plain server {theirs:.0f} µs a chunk; {STREAMS} × {CHUNKS} "
+        "compared": f"sealed gateway {ours:.0f} µs, plain server {theirs:.0f} µs a chunk; {STREAMS} by {CHUNKS} "
         "chunks, the stub engine in both processes",
     }))  # fmt: skip
 

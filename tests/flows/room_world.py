@@ -64,10 +64,12 @@ class RoomWorld:
 
 
 @contextlib.asynccontextmanager
-async def room_world(folder: Path, *, engine: dict[str, object] | None = None) -> AsyncIterator[RoomWorld]:
+async def room_world(
+    folder: Path, *, platform: SnpPlatform | None = None, engine: dict[str, object] | None = None
+) -> AsyncIterator[RoomWorld]:
     if not MODEL_FILE.exists():
         pytest.skip(f"the demonstration model is not installed ({MODEL_FILE})")
-    platform = await asyncio.to_thread(SnpPlatform.create)
+    platform = platform or await asyncio.to_thread(SnpPlatform.create)
     init_data = documents.init_data(NAME)
     guest = Guest.on(platform, init_data=init_data)
     broker = await start("broker", ["broker", "run", "--state", str(folder / "broker"), "--port", "0", "--json"],

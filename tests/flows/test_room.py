@@ -18,6 +18,7 @@ from room_world import NAME, RoomWorld, room_world
 import sealroom
 from sealroom.embedded.processes import Child
 from sealroom.errors import MalformedError, MisuseError, RefusedError, UnavailableError, UnverifiedError
+from sealroom.testing.snp import SnpPlatform
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("room")]
 
@@ -26,8 +27,8 @@ MARK = "xyzzy-MARKED-plugh"
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[RoomWorld]:
-    async with room_world(tmp_path) as made:
+async def world(tmp_path: Path, snp_platform: SnpPlatform) -> AsyncIterator[RoomWorld]:
+    async with room_world(tmp_path, platform=snp_platform) as made:
         yield made
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import importlib
 import json
 import logging
 import signal
@@ -17,9 +18,7 @@ import uvloop
 
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
 from sealroom.evidence import Attester
-from sealroom.gateway.app import build_app
-from sealroom.gateway.transport import GatewayServer
-from sealroom.room.boot import BootEvent
+from sealroom.room.boot import BootEvent, BootState
 from sealroom.room.config import RoomConfig, parse_room_config
 from sealroom.room.hardening import harden_process, quiet_asyncio, silence_tracebacks
 from sealroom.room.service import Room, boot
@@ -89,6 +88,20 @@ class _Voice:
             print(json.dumps(message), flush=True)  # noqa: T201
 
 
+class _Overlap:
+    """Passes events on, and has the gateway's code read while the engine starts and this process only waits."""
+
+    def __init__(self, voice: _Voice) -> None:
+        self._voice = voice
+        self._reading: asyncio.Future[object] | None = None
+
+    def event(self, event: BootEvent) -> None:
+        self._voice.event(event)
+        if event.state is BootState.ENGINE:
+            loop = asyncio.get_running_loop()
+            self._reading = loop.run_in_executor(None, importlib.import_module, "sealroom.gateway.app")
+
+
 async def _until_stopped(config: RoomConfig, attester: Attester, listener: socket.socket, voice: _Voice) -> None:
     """Boot and serve; a signal ends either, in order: no new callers, answers drained, engine stopped."""
     loop = asyncio.get_running_loop()
@@ -97,7 +110,7 @@ async def _until_stopped(config: RoomConfig, attester: Attester, listener: socke
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     stopped = asyncio.create_task(stop.wait())
-    booting = asyncio.create_task(boot(config, attester=attester, on_event=voice.event))
+    booting = asyncio.create_task(boot(config, attester=attester, on_event=_Overlap(voice).event))
     await asyncio.wait({booting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not booting.done():
         booting.cancel()
@@ -112,11 +125,15 @@ async def _until_stopped(config: RoomConfig, attester: Attester, listener: socke
 
 
 async def _serve(room: Room, listener: socket.socket, stopped: "asyncio.Task[bool]", voice: _Voice) -> None:
+    from sealroom.gateway.app import build_app  # noqa: PLC0415 - read while the engine started
+    from sealroom.gateway.transport import GatewayServer  # noqa: PLC0415
+
     # What the boot left behind is scanned no more: a collection in the middle of a stream costs milliseconds.
     gc.collect()
     gc.freeze()
     server = GatewayServer(build_app(room, room.engine), room.limits)
     serving = asyncio.create_task(server.serve_on(listener))
+    listener.listen(room.limits.connections)  # before anybody is told; the server takes over what waits
     host, port = listener.getsockname()[:2]
     voice.ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
