@@ -17,6 +17,7 @@ from sealroom.engines.base import EnginePhase, EngineRequest, EngineUnavailableE
 from sealroom.engines.child_process import remove_socket_directory
 from sealroom.engines.llama_cpp import LlamaCppEngine
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
+from sealroom.engines.sandbox import outside
 from sealroom.engines.sandbox.layers import DEFAULT_REQUIRED, Layer
 from sealroom.errors import MalformedError, MisuseError, RefusedError
 
@@ -90,9 +91,7 @@ async def test_the_weights_exist_once_and_are_locked_or_said_not_to_be(engine: L
 
 async def test_its_memory_is_closed_to_its_own_user(engine: LlamaCppEngine) -> None:
     user = int(_status(engine.pid)["Uid"].split()[0])
-    if os.geteuid() == 0 and user == 0:
-        pytest.skip("root without the right to change users: the engine runs as root here, and root may read it")
-    same_user = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+    same_user = {"user": user, "group": user, "extra_groups": []} if outside.may_change_user() else {}
     for name in ("environ", "mem", "maps"):
         command = ["/usr/bin/head", "-c", "1", f"/proc/{engine.pid}/{name}"]
         tried = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False, **same_user)
@@ -101,8 +100,8 @@ async def test_its_memory_is_closed_to_its_own_user(engine: LlamaCppEngine) -> N
 
 
 async def test_it_is_given_no_environment_and_no_descriptor_but_its_own(engine: LlamaCppEngine) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may look into a process that is not dumpable")
+    if not outside.may_change_user():
+        pytest.skip("only a privileged root may look into a process that is not dumpable")
     assert _MARK.encode() not in _environment(engine.pid)
     assert _descriptors(engine.pid) <= {"pipe", "socket", "/memfd"}
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealroom.engines.sandbox import seccomp
-from sealroom.engines.sandbox.bpf import ALLOW, KILL_PROCESS, Rule, ArgumentTest, assemble, errno_action
+from sealroom.engines.sandbox.bpf import ALLOW, KILL_PROCESS, ArgumentTest, Rule, assemble, errno_action
 from sealroom.engines.sandbox.syscalls import ARCHITECTURES
 
 _EPERM, _ENOSYS = errno_action(1), errno_action(38)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sealroom.engines.sandbox.syscalls import Architecture
 from sealroom.errors import MisuseError
 
-__all__ = ["ALLOW", "KILL_PROCESS", "Rule", "ArgumentTest", "assemble", "errno_action"]
+__all__ = ["ALLOW", "KILL_PROCESS", "ArgumentTest", "Rule", "assemble", "errno_action"]
 
 ALLOW = 0x7FFF0000
 KILL_PROCESS = 0x80000000

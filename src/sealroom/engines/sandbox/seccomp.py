@@ -13,7 +13,7 @@ import ctypes
 import errno
 import struct
 
-from sealroom.engines.sandbox.bpf import ALLOW, Rule, ArgumentTest, assemble, errno_action
+from sealroom.engines.sandbox.bpf import ALLOW, ArgumentTest, Rule, assemble, errno_action
 from sealroom.engines.sandbox.syscalls import Architecture, invoke
 
 __all__ = ["apply", "loading_filter", "serving_filter"]
@@ -42,8 +42,8 @@ _CLONE_THREAD = 0x10000
 _AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
 _WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_ACCMODE, O_CREAT, O_TRUNC, O_TMPFILE's own bit
 _PR_GET_DUMPABLE, _PR_SET_NAME, _PR_SET_VMA = 3, 15, 0x53564D41
-_F_DUPFD_GETFD_SETFD_GETFL_SETFL = (0, 1, 2, 3, 4)
-_F_DUPFD_CLOEXEC, _F_GET_SEALS = 1030, 1034
+_HARMLESS_FCNTLS = (0, 1, 2, 3, 4, 1030, 1034)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS."""
 _TCGETS, _FIONREAD, _FIONBIO = 0x5401, 0x541B, 0x5421
 
 
@@ -65,11 +65,12 @@ def _rules(process: int) -> tuple[Rule, ...]:
         # not PR_SET_DUMPABLE, PR_SET_PTRACER, PR_SET_PDEATHSIG: they would undo what the process did to itself
         only("prctl", ArgumentTest(argument=0, values=(_PR_GET_DUMPABLE, _PR_SET_NAME, _PR_SET_VMA))),
         # not F_SETOWN and F_SETSIG: signals to others
-        only("fcntl", ArgumentTest(argument=1, values=(*_F_DUPFD_GETFD_SETFD_GETFL_SETFL, _F_DUPFD_CLOEXEC, _F_GET_SEALS))),
+        only("fcntl", ArgumentTest(argument=1, values=_HARMLESS_FCNTLS)),
         only("ioctl", ArgumentTest(argument=1, values=(_TCGETS, _FIONREAD, _FIONBIO))),
         only("prlimit64", ArgumentTest(argument=0, values=(0, process))),
         # a further filter can only take away; a listener (another flag) could let in
-        only("seccomp", ArgumentTest(argument=0, values=(_SET_MODE_FILTER,)), ArgumentTest(argument=1, values=(_FLAG_TSYNC,))),
+        only("seccomp", ArgumentTest(argument=0, values=(_SET_MODE_FILTER,)),
+             ArgumentTest(argument=1, values=(_FLAG_TSYNC,))),
         only("tgkill", ArgumentTest(argument=0, values=(process,))),
     )  # fmt: skip
 
