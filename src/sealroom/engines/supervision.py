@@ -57,21 +57,28 @@ class Supervisor:
         self._backoff = Backoff()
         self._child: ChildProcess | None = None
         self._task: asyncio.Task[None] | None = None
-        self.state = EngineState(phase=EnginePhase.STOPPED, retry_after=_START_ESTIMATE)
+        self._state = EngineState(phase=EnginePhase.STOPPED, retry_after=_START_ESTIMATE)
+
+    @property
+    def state(self) -> EngineState:
+        """Where the process stands; one that has just ended counts as restarting before anybody has moved."""
+        if self._state.phase is EnginePhase.READY and (self._child is None or self._child.ended.done()):
+            return EngineState(phase=EnginePhase.RESTARTING, retry_after=_START_ESTIMATE)
+        return self._state
 
     async def start(self) -> None:
         """Start the first life; its failure is the caller's to handle, and nothing is left running."""
-        self.state = EngineState(phase=EnginePhase.STARTING, retry_after=_START_ESTIMATE)
+        self._state = EngineState(phase=EnginePhase.STARTING, retry_after=_START_ESTIMATE)
         try:
             await self._begin_life()
         except BaseException:
-            self.state = EngineState(phase=EnginePhase.STOPPED, retry_after=_START_ESTIMATE)
+            self._state = EngineState(phase=EnginePhase.STOPPED, retry_after=_START_ESTIMATE)
             raise
         self._task = asyncio.create_task(self._keep_alive())
 
     async def stop(self) -> None:
         """End the process and the watch over it."""
-        self.state = EngineState(phase=EnginePhase.STOPPED, retry_after=_START_ESTIMATE)
+        self._state = EngineState(phase=EnginePhase.STOPPED, retry_after=_START_ESTIMATE)
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -82,21 +89,17 @@ class Supervisor:
 
     def child(self) -> ChildProcess:
         """The serving process, or `EngineUnavailableError` with the time to ask again."""
-        if self.state.phase is not EnginePhase.READY or self._child is None or self._child.ended.done():
+        state = self.state
+        if self._child is None or state.phase is not EnginePhase.READY:
             raise EngineUnavailableError(
-                f"engine.{self.state.phase}", f"the engine is {self.state.phase}",
-                retry_after=self.state.retry_after or _START_ESTIMATE,
-            )  # fmt: skip
+                f"engine.{state.phase}", f"the engine is {state.phase}", retry_after=state.retry_after
+            )
         return self._child
-
-    async def restart(self, child: ChildProcess) -> None:
-        """End ``child`` because it can not be trusted with the next request; the watch starts another."""
-        await child.kill()
 
     async def _begin_life(self) -> None:
         self._child = await self._start_child()
         self._on_new_life()
-        self.state = EngineState(phase=EnginePhase.READY)
+        self._state = EngineState(phase=EnginePhase.READY)
 
     async def _keep_alive(self) -> None:
         while True:
@@ -104,7 +107,7 @@ class Supervisor:
             if self._child is not None:
                 await self._until_it_ends(self._child)
             pause = self._backoff.pause_after(time.monotonic() - born)
-            self.state = EngineState(phase=EnginePhase.RESTARTING, retry_after=pause + _START_ESTIMATE)
+            self._state = EngineState(phase=EnginePhase.RESTARTING, retry_after=pause + _START_ESTIMATE)
             _log.warning("engine ended, next start in %.1f s", pause)
             if self._child is not None:
                 await self._child.kill()
