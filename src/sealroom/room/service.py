@@ -6,7 +6,8 @@
 4. Verification: the broker says whether it is authentic.
 5. Key release: the broker's policy for this very key decides; then the key is here, or nothing is.
 6. Weights: opened into sealed memory; then the key is wiped.
-7. Engine: started on that memory, in its sandbox. What holds it in goes into the statement.
+7. Engine: started on that memory, in its sandbox. What holds it in goes into the statement. Meanwhile the weights are
+   hashed: the digests in a manifest are their signer's word, and the operator chooses whose word counts here.
 8. Serving: every nonce gets evidence of its own over a statement that names keys, model, engine and sandbox.
 
 The descriptors of the weights stay open: an engine that is restarted needs them again.
@@ -34,7 +35,7 @@ from sealroom.room.key_client import Step, fetch_key
 from sealroom.room.key_generations import KeyGenerations
 from sealroom.room.limits import GatewayLimits
 from sealroom.sealed.keys import ModelKey
-from sealroom.sealed.stores import SealedPackage, UnsealedModel, open_package, unseal
+from sealroom.sealed.stores import SealedPackage, UnsealedModel, open_package, unseal, verify_digests
 from sealroom.statement import NONCE_SIZE, RoomStatement
 
 __all__ = ["EngineFactory", "Room", "boot", "chosen_engine", "utc_now"]
@@ -248,7 +249,11 @@ class _Boot:
         self.log.reach(BootState.ENGINE, _age_ms(), engine=engine.name, version=engine.version,
                        model_digest="sha256:" + model.model_digest.hex())  # fmt: skip
         self.undo.push_async_callback(engine.stop)
-        await engine.start(model.files)
+        hashing = asyncio.create_task(asyncio.to_thread(verify_digests, model))
+        try:
+            await engine.start(model.files)
+        finally:
+            await hashing  # after a failed start too: its descriptors are closed next
 
 
 async def _fetch_key(

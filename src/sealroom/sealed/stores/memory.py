@@ -116,7 +116,7 @@ def _create(name: str) -> int:
 
 
 def verify_digests(model: UnsealedModel) -> None:
-    """Hash the plaintext again and compare with the manifest: for who distrusts holders of the key (section 6.1)."""
+    """Hash the plaintext again and compare with the manifest: for who need not trust its signer (section 6.1)."""
     buffer = memoryview(bytearray(1 << 20))
     for entry in model.manifest.files:
         digest = hashlib.sha256()
