@@ -119,6 +119,19 @@ async def test_it_ends_on_sigterm_after_its_answers_and_leaves_no_process(world:
     assert not any(map(alive, engines))
 
 
+@pytest.mark.parametrize("state", ["evidence", "weights", "engine"])
+async def test_it_can_be_told_to_stop_while_it_boots_and_leaves_nothing(world: RoomWorld, state: str) -> None:
+    def stop_at(event: Any) -> None:
+        if event.get("state") == state:
+            os.kill(world.started[0].pid, signal.SIGTERM)
+
+    with pytest.raises(UnavailableError, match="ended before it was ready") as caught:
+        await world.room(on_event=stop_at)
+    assert caught.value.got == "exit status 0"
+    assert children_of(world.started[0].pid) == []
+    assert not alive(world.started[0].pid)
+
+
 async def test_an_engine_that_is_killed_is_told_and_comes_back(world: RoomWorld) -> None:
     room, url = await world.room()
     async with client(world, url) as ai:

@@ -296,15 +296,22 @@ async def test_an_answer_has_a_total_time() -> None:
 
 async def test_a_whole_request_of_rfc_9458_is_answered_in_kind(gateway: Gateway) -> None:
     from sealroom.channel import Form
-    from sealroom.channel.binary_http_encode import encode_end, encode_head
+    from sealroom.channel.binary_http_encode import encode_content_chunk, encode_end, encode_head
     from sealroom.channel.key_config import choose_config, parse_key_configs
     from sealroom.channel.ohttp import open_response, seal_request
     from sealroom.channel.replay import format_date
 
     configs = parse_key_configs(gateway.room.keys.key_configs)
     config, suite = choose_config(configs, insecure_without_post_quantum=False)
-    head = RequestHead(method="GET", path="/v1/models", headers=((b"date", format_date(datetime.now(UTC))),))
-    sealed, secret = seal_request(config, suite, encode_head(head) + encode_end())
-    connection = await gateway.post(sealed, content_type=Form.WHOLE.request_media_type.encode())
-    assert connection.headers[b"content-type"] == b"message/ohttp-res"
-    assert b'"small"' in open_response(secret, connection.body)
+    date = (b"date", format_date(datetime.now(UTC)))
+    listing = RequestHead(method="GET", path="/v1/models", headers=(date,))
+    talk = RequestHead(method="POST", path="/v1/chat/completions", headers=(date,))
+    body = json.dumps(chat(stream=True)).encode()
+    for message, expected in (
+        (encode_head(listing) + encode_end(), b'"small"'),
+        (encode_head(talk) + encode_content_chunk(body) + encode_end(), b"[DONE]"),
+    ):
+        sealed, secret = seal_request(config, suite, message)
+        connection = await gateway.post(sealed, content_type=Form.WHOLE.request_media_type.encode())
+        assert connection.headers[b"content-type"] == b"message/ohttp-res"
+        assert expected in open_response(secret, connection.body)
