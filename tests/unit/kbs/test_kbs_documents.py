@@ -1,5 +1,7 @@
 """Init data, SNP evidence, messages: what is read, and what is not."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +39,25 @@ def test_init_data_that_we_write_says_what_it_was_given(data: dict[str, str]) ->
 def test_other_documents_are_no_init_data(document: bytes) -> None:
     with pytest.raises(MalformedError, match=r"kbs\.init-data"):
         parse_init_data(document)
+
+
+@pytest.mark.parametrize("key", [b"a." * 100_000 + b"a", b'"a" . ' * 40_000 + b"'b'", b"'a'." * 50_000 + b"a"])
+@pytest.mark.parametrize("form", [b"%b = 1", b"[%b]", b"x = { %b = 1 }", b"[[%b]]"])
+def test_a_key_of_many_parts_does_not_take_the_brokers_memory(form: bytes, key: bytes) -> None:
+    # TOML's reader keeps every prefix of a dotted key: 32 KB of it took a gigabyte, before any evidence was looked at
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError, match=r"kbs\.init-data"):
+            parse_init_data(form % key)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_dots_in_the_values_of_init_data_are_nobodys_business() -> None:
+    hosts = ",".join(f"10.0.{number}.1" for number in range(200))
+    document = write_init_data({"no_proxy": hosts, "words": "one. two. " * 200, "row": "." * 500})
+    assert parse_init_data(document).data["no_proxy"] == hosts
 
 
 @pytest.mark.parametrize("version", [2, 3, 5])
