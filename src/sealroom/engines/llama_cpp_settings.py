@@ -22,6 +22,7 @@ __all__ = ["PACKAGE", "LlamaCppSettings", "config_digest", "embedding_parameters
 PACKAGE = "xllamacpp"
 _MOST_SLOTS = 64
 _MOST_CONTEXT = 1 << 20
+_HIGHEST_USER = (1 << 32) - 2  # the next one is -1 to the kernel: no change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,9 @@ class LlamaCppSettings:
         if not 256 <= self.context_tokens <= _MOST_CONTEXT:
             raise MisuseError("engine.context", "impossible context length", where="context_tokens",
                               got=self.context_tokens, expected=f"256 to {_MOST_CONTEXT}")  # fmt: skip
+        if self.user is not None and not 1 <= self.user <= _HIGHEST_USER:
+            raise MisuseError("engine.user", "the engine can not run as this user", where="user", got=self.user,
+                              expected=f"1 to {_HIGHEST_USER}")  # fmt: skip
 
     @property
     def enforced_layers(self) -> frozenset[Layer]:

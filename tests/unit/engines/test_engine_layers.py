@@ -51,6 +51,17 @@ def test_what_the_child_claims_and_the_kernel_denies_does_not_count(
     assert Layer.LANDLOCK_FILES in caught
 
 
+def test_an_engine_that_runs_as_root_is_never_said_to_have_a_user_of_its_own(tmp_path: Path) -> None:
+    root = _facts(tmp_path, _STATUS.replace("65432", "0"))
+    assert Layer.OWN_USER not in outside.confirmed((Layer.OWN_USER,), root, user=0, weights=0)
+
+
+@pytest.mark.parametrize("user", [0, -1, 2**32 - 1])
+def test_an_operator_can_not_name_root_or_nobody_at_all_as_the_engines_user(user: int) -> None:
+    with pytest.raises(MisuseError, match=r"engine\.user"):
+        LlamaCppSettings(model_name="room", user=user)
+
+
 def test_weights_that_are_not_locked_are_said_not_to_be(tmp_path: Path) -> None:
     layers = outside.confirmed((Layer.WEIGHTS_LOCKED,), _facts(tmp_path), user=None, weights=1 << 40)
     assert layers == (Layer.WEIGHTS_NOT_LOCKED,)

@@ -63,7 +63,8 @@ def confirmed(reported: Iterable[Layer], facts: ProcessFacts, *, user: int | Non
     """The reported layers, less those that the facts contradict. ``weights`` in bytes."""
     locked = facts.locked_bytes >= weights
     seen = {
-        Layer.OWN_USER: user is not None and set(facts.uids) == {user},
+        # a child gets a user only from a supervisor that is root, so root's would be no user of its own
+        Layer.OWN_USER: user not in (None, 0) and set(facts.uids) == {user},
         Layer.NO_CAPABILITIES: facts.capabilities == 0,
         Layer.NO_NEW_PRIVILEGES: facts.no_new_privileges,
         Layer.SECCOMP: facts.filtering,
