@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from sealroom.broker.admin_client import read_admin_token, register_key
+from sealroom.broker.admin_client import read_admin_token, register_key, require_private_way
 from sealroom.broker.registration import Registration
 from sealroom.cli.input_files import read_input, read_policy_bytes
 from sealroom.cli.progress import Steps
@@ -185,6 +185,7 @@ def _registering(
         raise MisuseError("seal.broker-options", "a broker needs a policy and an admin token to take a key",
                           where="--broker", expected="--policy FILE and --admin-token FILE",
                           hint="`sealroom broker run` prints where its admin token is")  # fmt: skip
+    require_private_way(broker)
     try:
         text = read_policy_bytes(policy).decode()
     except UnicodeDecodeError:

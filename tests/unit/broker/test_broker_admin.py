@@ -2,11 +2,13 @@
 
 import json
 
+import httpx
 import pytest
 from broker_world import KEY, RESOURCE, World, policy_for, refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sealroom.broker.admin_client import delete_key, register_key
 from sealroom.errors import MisuseError, RefusedError
 from sealroom.kbs.messages import ResourceId
 
@@ -19,6 +21,27 @@ async def test_registering_the_same_again_changes_nothing(world: World) -> None:
         answer = await world.http.put(_PATH, content=body, headers=world.admin_headers)
         assert answer.status_code == 200, answer.text
     assert [event["event"] for event in world.events()] == ["registered"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://kbs.example:8080", "http://10.0.0.7", "http://127.0.0.1.kbs.example", "http://localhost@kbs.example"],
+)
+def test_a_models_key_never_crosses_a_network_unencrypted(world: World, url: str) -> None:
+    heard: list[httpx.Request] = []
+    network = httpx.MockTransport(lambda request: heard.append(request) or httpx.Response(200))  # type: ignore[func-returns-value]
+    with pytest.raises(MisuseError, match=r"broker\.not-encrypted"):
+        register_key(url, "token", world.registration(), transport=network)
+    with pytest.raises(MisuseError, match=r"broker\.not-encrypted"):
+        delete_key(url, "token", ResourceId.parse(RESOURCE), transport=network)
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    "url", ["https://kbs.example", "http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost:8080"]
+)
+def test_a_models_key_goes_by_tls_or_stays_on_the_machine(world: World, url: str) -> None:
+    register_key(url, "token", world.registration(), transport=httpx.MockTransport(lambda _: httpx.Response(200)))
 
 
 async def test_a_version_has_one_key_for_ever(world: World) -> None:
