@@ -39,16 +39,18 @@ class Session:
 
     def fresh(self, at: datetime) -> AttestedRoom | None:
         """The verified room, unless there is none or its renewal is due."""
-        if self.room is None or self._renew_at is None or at >= self._renew_at:
+        room, renew_at = self.room, self._renew_at  # once: another thread may be verifying, and drop them meanwhile
+        if room is None or renew_at is None or at >= renew_at:
             return None
-        return self.room if self.room.key.validity.holds_at(at) else None
+        return room if room.key.validity.holds_at(at) else None
 
     def put_off(self, at: datetime) -> AttestedRoom | None:
         """The room could not be asked: the verified one if its key holds, its renewal put off by `RENEWAL_PAUSE`."""
-        if self.room is None or not self.room.key.validity.holds_at(at):
+        room = self.room
+        if room is None or not room.key.validity.holds_at(at):
             return None
         self._renew_at = at + RENEWAL_PAUSE
-        return self.room
+        return room
 
     def admit(self, bundle: bytes, *, nonce: bytes, at: datetime) -> AttestedRoom:
         """Verify ``bundle``; from now on its key is the one to seal to.

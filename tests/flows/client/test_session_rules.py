@@ -29,6 +29,19 @@ def test_there_is_no_key_before_a_verification(session: Session) -> None:
     assert session.put_off(now) is None
 
 
+def test_a_key_that_another_thread_drops_meanwhile_breaks_nothing(session: Session, room: LoopbackRoom) -> None:
+    proved = admit(session, room)
+
+    class AtTheWorstMoment(datetime):
+        def __ge__(self, other: datetime) -> bool:
+            session.drop()
+            return super().__ge__(other)
+
+    at = AtTheWorstMoment.now(UTC)
+    assert session.fresh(at) is proved, "it was verified, and holds"
+    assert session.fresh(at) is None
+
+
 def test_a_key_is_fresh_until_a_margin_before_its_end(session: Session, room: LoopbackRoom) -> None:
     room.script.statement_life = timedelta(minutes=30)
     proved = admit(session, room)
