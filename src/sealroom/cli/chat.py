@@ -17,6 +17,7 @@ from sealroom.client.conversation import Conversation, first_model, printable
 from sealroom.client.httpx_words import DEFAULT_TIMEOUT
 from sealroom.client.proof import proof_of
 from sealroom.client.proxy_app import PROOF_PATH
+from sealroom.client.proxy_rules import names_loopback
 from sealroom.embedded.state import State, default_state_folder
 from sealroom.errors import MisuseError, SealroomError, UnavailableError
 
@@ -73,6 +74,10 @@ def _open_line(room: str | None, policy: Path | None, endpoint: str | None, stac
 
 def _line_to_endpoint(endpoint: str, stack: contextlib.ExitStack) -> _Line:
     origin = endpoint.rstrip("/").removesuffix("/v1")
+    if not names_loopback(origin):
+        raise MisuseError("chat.not-loopback", "a local endpoint is on this machine", got=origin,
+                          expected="http://127.0.0.1:PORT", hint="for a room elsewhere: --room URL --policy FILE",
+                          )  # fmt: skip
     client = stack.enter_context(httpx.Client(base_url=origin, trust_env=False, timeout=DEFAULT_TIMEOUT))
 
     def proof() -> Proof:

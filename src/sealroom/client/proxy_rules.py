@@ -28,7 +28,15 @@ from urllib.parse import urlsplit
 from sealroom.client.exchange import RoomUnavailableError
 from sealroom.errors import MisuseError, SealroomError, UnavailableError
 
-__all__ = ["error_body", "error_event", "error_headers", "error_status", "forbidden_caller", "is_loopback_host"]
+__all__ = [
+    "error_body",
+    "error_event",
+    "error_headers",
+    "error_status",
+    "forbidden_caller",
+    "is_loopback_host",
+    "names_loopback",
+]
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -49,10 +57,10 @@ def is_loopback_host(host: str) -> bool:
 def forbidden_caller(headers: Headers) -> MisuseError | None:
     """The reason why a request with these headers is turned away, or None. Exactly one ``Host`` is wanted."""
     hosts = _values(headers, b"host")
-    if len(hosts) != 1 or not _names_loopback(f"//{hosts[0]}"):
+    if len(hosts) != 1 or not names_loopback(f"//{hosts[0]}"):
         return _forbidden("proxy.foreign-host", "the Host header does not name this machine", ", ".join(hosts))
     origins = _values(headers, b"origin")
-    if any(not _names_loopback(origin) for origin in origins):
+    if any(not names_loopback(origin) for origin in origins):
         return _forbidden("proxy.foreign-origin", "a page of another origin asks", ", ".join(origins))
     if "cross-site" in _values(headers, b"sec-fetch-site"):
         return _forbidden("proxy.foreign-origin", "a page of another site asks", "Sec-Fetch-Site: cross-site")
@@ -92,7 +100,8 @@ def _values(headers: Headers, name: bytes) -> list[str]:
     return [value.decode("latin-1").strip() for found, value in headers if found.lower() == name]
 
 
-def _names_loopback(url: str) -> bool:
+def names_loopback(url: str) -> bool:
+    """Whether the host of ``url`` is this machine."""
     try:
         return is_loopback_host(urlsplit(url).hostname or "")
     except ValueError:

@@ -45,6 +45,14 @@ def test_a_chat_shows_what_was_proved_before_the_first_word_and_on_demand(
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("endpoint", ["http://192.0.2.1:8642", "https://127.0.0.1.example/v1", "nowhere"])
+def test_a_chat_says_nothing_to_an_endpoint_on_another_machine(endpoint: str, tmp_path: Path) -> None:
+    # between here and there the words would be in clear, and what was proved would be the endpoint's own claim
+    done = run_chat("--endpoint", endpoint, typed=f"{SECRET}\n", state=tmp_path)
+    assert done.returncode == 2
+    assert "chat.not-loopback" in done.stderr
+
+
 def test_a_chat_writes_nothing_to_disk(room: LoopbackRoom, policy: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     run_chat("--room", room.url, "--policy", str(policy), typed=f"{SECRET}\n", state=tmp_path)
