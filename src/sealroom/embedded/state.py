@@ -27,11 +27,6 @@ class State:
     folder: Path
 
     @property
-    def hardware(self) -> Path:
-        """The simulated chip's keys."""
-        return self.folder / "hardware"
-
-    @property
     def guest(self) -> Path:
         """The simulated chip with the room's guest launched on it."""
         return self.folder / "guest"

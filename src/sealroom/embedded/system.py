@@ -149,7 +149,7 @@ class _Start:
 
     async def guest(self, model_name: str) -> Guest:
         self._tell.begin("hardware", "powering on simulated SEV-SNP hardware")
-        platform = await asyncio.to_thread(platform_at, self._state.hardware)
+        platform = await asyncio.to_thread(platform_at, self._state.guest)
         init_data = documents.init_data(model_name)
         self._state.init_data.write_text(init_data)
         guest = await asyncio.to_thread(Guest.on, platform, init_data=init_data)
