@@ -50,13 +50,12 @@ class RoomWorld:
         *,
         name: str = "room",
         on_event: Any = None,
-        more: Sequence[str] = (),
         hardware: Sequence[str] | None = None,
     ) -> tuple[Child, str]:
         """Start a room; its process and its address once it serves, or its own error."""
         if hardware is None:
             hardware = ("--insecure-simulated", str(self.guest))
-        verb = ["serve", "--config", str(self.config), *hardware, *more, "--json"]
+        verb = ["serve", "--config", str(self.config), *hardware, "--json"]
         child = await start(name, verb, log=self.log(name))
         self.started.append(child)
         ready = await child.ready(on_event)

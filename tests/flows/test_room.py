@@ -66,10 +66,13 @@ async def ask(ai: openai.AsyncOpenAI, text: str = "hello", **more: Any) -> Any:
     )
 
 
-async def test_a_verified_caller_is_answered_streamed_and_not_and_nothing_is_written_of_it(world: RoomWorld) -> None:
+async def test_a_verified_caller_is_answered_streamed_and_not_and_nothing_is_written_of_it(
+    world: RoomWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     events: list[Any] = []
     config = world.config.read_text()
-    room, url = await world.room(on_event=events.append, more=("--log-level", "debug"))
+    monkeypatch.setenv("SEALROOM_LOG_LEVEL", "DEBUG")
+    room, url = await world.room(on_event=events.append)
     states = [event["state"] for event in events if event["event"] == "state"]
     assert states == [
         "born",

@@ -9,7 +9,6 @@ import logging
 import signal
 import socket
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,16 +25,6 @@ from sealroom.room.service import Room, boot
 __all__ = ["register", "serve"]
 
 _LARGEST_CONFIG = 1 << 20
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-
-
-class LogLevel(StrEnum):
-    """How much the log tells: ids, sizes, codes and times, never content."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +39,10 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", help="Simulated hardware kept in DIR. Proves nothing; loopback only."),
     ] = None,
-    log_level: Annotated[LogLevel, typer.Option(help="On stderr; no level shows content.")] = LogLevel.WARNING,
     as_json: Annotated[bool, typer.Option("--json", help="Tell of the boot as JSON lines on stdout.")] = False,
 ) -> None:
-    """Boot a room on this machine's confidential hardware, and serve it until told to stop."""
+    """Boot a room on confidential hardware, and serve it."""
     silence_tracebacks()
-    logging.basicConfig(level=log_level.name, format=_LOG_FORMAT, stream=sys.stderr)
     room_config = _read_config(config)
     listener = _bind(room_config)
     voice = _Voice(as_json=as_json)
