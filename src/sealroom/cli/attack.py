@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +22,9 @@ from sealroom.embedded.state import State
 from sealroom.embedded.system import embedded_system, shipped_models
 from sealroom.embedded.timeline import Timeline
 
-__all__ = ["attack", "register"]
+__all__ = ["attack", "register", "table_lines"]
+
+_NARROWEST = 24
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +37,11 @@ def attack(
     model: Annotated[Path | None, typer.Option(help="A GGUF file; the demonstration model if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Start the whole system and attack it, for real: on the wire, on disk, at the broker. Exit 0 if all failed."""
+    """Start the whole system and attack it.
+
+    Every attack is made for real: on the wire, on disk, at the broker. Exit 0 only if each was refused for its own
+    reason.
+    """
     with tempfile.TemporaryDirectory(prefix="sealroom-attack-") as folder:
         state = State(Path(folder))
         with state.locked(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -64,12 +73,24 @@ def _tell(outcomes: list[Outcome], *, as_json: bool) -> None:
         rows = [_row(outcome) for outcome in outcomes]
         print(json.dumps({"attacks": rows, "summary": {"passed": len(rows) - failed, "failed": failed}}))  # noqa: T201
         return
-    head = ("tried", "who noticed", "error code", "result")
-    table = [head, *((o.attack.tried, o.attack.noticed_by, _code(o), _result(o)) for o in outcomes)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201
+    table = [(o.attack.tried, o.attack.noticed_by, _code(o), _result(o)) for o in outcomes]
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in table_lines(("tried", "who noticed", "error code", "result"), table, columns=columns):
+        print(line)  # noqa: T201 - data
     print(f"\n{len(outcomes) - failed} of {len(outcomes)} attacks refused for their own reason", file=sys.stderr)  # noqa: T201
+
+
+def table_lines(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, columns: int | None) -> Iterator[str]:
+    """A table whose first column folds where the lines would be longer than ``columns``; None for no limit."""
+    table = [head, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    if columns is not None:
+        widths[0] = max(_NARROWEST, min(widths[0], columns - sum(widths[1:]) - 2 * len(widths)))
+    for first, *others in table:
+        folded = textwrap.wrap(first, widths[0]) or [""]
+        cells = zip((folded[0], *others), widths, strict=True)
+        yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+        yield from (f"  {more}" for more in folded[1:])
 
 
 def _row(outcome: Outcome) -> dict[str, object]:

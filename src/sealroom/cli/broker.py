@@ -28,10 +28,19 @@ _StateDir = Annotated[
     Path, typer.Option("--state", help="Directory of keys, policies and record; made on the first run, mode 0700.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-_Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")]
+_Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 _Listen = Annotated[str, typer.Option(help="IP address to listen on.")]
-_Beyond = Annotated[bool, typer.Option(help="Allow --listen for other machines, without TLS: cookies can be read.")]
-_With403 = Annotated[bool, typer.Option(help="Answer 403 where a policy refuses: stock clients then do not retry.")]
+_Beyond = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-listen-beyond-loopback",
+        help="Allow --listen for other machines, without TLS: cookies can be read.",
+    ),
+]
+_With403 = Annotated[
+    bool,
+    typer.Option("--refuse-with-403", help="Answer 403 where a policy refuses: stock clients then do not retry."),
+]
 _HOME = Path("~/.local/share/sealroom/broker")
 
 broker = typer.Typer(help="Run the key broker; see and change what it holds.", rich_markup_mode=None)
@@ -99,7 +108,7 @@ def run(
 
 @broker.command()
 def log(*, state: _StateDir = _HOME, as_json: _Json = False) -> None:
-    """Read the record of every grant and refusal, and check that nobody changed it."""
+    """Read the record of grants and refusals, and check it."""
     opened = _open(state)
     for entry in opened.audit.read():
         if as_json:
@@ -134,8 +143,8 @@ def keys(*, state: _StateDir = _HOME, as_json: _Json = False) -> None:
 
 @broker.command()
 def floor(
-    model: Annotated[str, typer.Argument(help="Name of the model.")],
-    version: Annotated[int, typer.Argument(help="The lowest version that is still released.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="The lowest version that is still released.")],
     *,
     state: _StateDir = _HOME,
 ) -> None:
@@ -145,7 +154,9 @@ def floor(
 
 @broker.command()
 def delete(
-    resource: Annotated[str, typer.Argument(help="<repository>/<type>/<tag>")], *, state: _StateDir = _HOME
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="<repository>/<type>/<tag>")],
+    *,
+    state: _StateDir = _HOME,
 ) -> None:
     """Delete a key."""
     BrokerAdmin(_open(state), clock=_now).delete(ResourceId.parse(resource))
@@ -153,7 +164,9 @@ def delete(
 
 @policies.command("show")
 def show_policy(
-    resource: Annotated[str, typer.Argument(help="<repository>/<type>/<tag>")], *, state: _StateDir = _HOME
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="<repository>/<type>/<tag>")],
+    *,
+    state: _StateDir = _HOME,
 ) -> None:
     """Print the policy by which RESOURCE is released."""
     found = _open(state).resources.find(str(ResourceId.parse(resource)))
@@ -166,8 +179,8 @@ def show_policy(
 
 @policies.command("set")
 def set_policy(
-    resource: Annotated[str, typer.Argument(help="<repository>/<type>/<tag>")],
-    policy: Annotated[Path, typer.Argument(help="A policy, TOML.")],
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="<repository>/<type>/<tag>")],
+    policy: Annotated[Path, typer.Argument(metavar="FILE", help="A policy, TOML.")],
     *,
     state: _StateDir = _HOME,
 ) -> None:

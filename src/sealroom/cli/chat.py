@@ -162,6 +162,7 @@ def _read_line() -> str | None:
     try:
         return input("> ")
     except EOFError:
+        _say("")  # the shell's next prompt gets its own line
         return None
     except KeyboardInterrupt:
         _say("")

@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def conformance(
-    directory: Annotated[Path, typer.Argument(help="A vector's folder, or a folder of such, however deep.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIRECTORY", help="A vector's folder, or a folder of such, however deep.")
+    ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, the summary last.")] = False,
 ) -> None:

@@ -28,7 +28,10 @@ def inspect(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show evidence, a bundle, a certificate, a policy, a statement, keys, a token or a sealed model as it is."""
+    """Show what a file or folder holds, and trust nothing of it.
+
+    Evidence, a bundle, a certificate, a policy, a statement, keys, a token or a sealed model.
+    """
     found = describe_directory(target) if target.is_dir() else describe(read_input(target), source=str(target))
     if as_json:
         typer.echo(json.dumps({"kind": found.kind, "verified": False, "note": NOTE, "content": found.content}))

@@ -1,15 +1,21 @@
 """The root of the command line: finds the verb, runs it, and turns what it raises into words and an exit status."""
 
+import contextlib
 import importlib
+import importlib.metadata
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from sealroom.errors import EXIT_BUG, MisuseError, SealroomError, UnavailableError
 
-from sealroom.errors import EXIT_BUG, MisuseError, SealroomError
+if TYPE_CHECKING:
+    import typer
 
 __all__ = ["VERBS", "build", "configure_logging", "main"]
 
@@ -25,41 +31,62 @@ VERBS = {
     "unseal": "sealroom.cli.seal",
     "broker": "sealroom.cli.broker",
     "serve": "sealroom.cli.serve",
+    "simulate": "sealroom.cli.simulate",
     "conformance": "sealroom.cli.conformance",
 }
 """Every verb and the module whose ``register(app)`` adds it. The one list to extend."""
 
 _SERVICES = frozenset({"broker", "serve"})
+_INTERRUPTED, _TERMINATED, _READER_GONE = 130, 143, 141
+"""128 and the number of the signal, as shells count."""
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    sys.exit(_run(sys.argv[1:]))
+    try:
+        _have_standard_streams()
+        signal.signal(signal.SIGTERM, _terminate)
+        status = _run(sys.argv[1:])
+        status = _flushed(status)
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
+    sys.exit(status)
 
 
-def build(arguments: Sequence[str]) -> typer.Typer:
+def build(arguments: Sequence[str]) -> "typer.Typer":
     """The application with the verb that ``arguments`` name, or with all of them where they name none.
 
     One verb's imports are all that one verb pays for.
     """
+    import typer  # noqa: PLC0415 - Ctrl-C from the first moment on is answered by `main`
+
+    def root(
+        *,
+        version: Annotated[
+            bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+        ] = False,
+    ) -> None:
+        """LLM inference that nobody but the two ends can read, with the proof in the caller's hand."""
+
     app = typer.Typer(
         name="sealroom",
-        help="LLM inference that nobody but the two ends can read, with the proof in the caller's hand.",
         add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback()(_root)
+    app.callback()(root)
     named = [VERBS[word] for word in arguments[:1] if word in VERBS]
     for module in dict.fromkeys(named or VERBS.values()):
         importlib.import_module(module).register(app)
     return app
 
 
-def _root() -> None:
-    """LLM inference that nobody but the two ends can read, with the proof in the caller's hand."""
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(importlib.metadata.version("sealroom"))  # noqa: T201 - data
+        raise SystemExit(0)
 
 
 def configure_logging(verb: str) -> None:
@@ -82,12 +109,60 @@ def _run(arguments: Sequence[str]) -> int:
         configure_logging(arguments[0] if arguments else "")
         build(arguments)(args=list(arguments), prog_name="sealroom")
     except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1
+        return _status_of(exit_)
     except SealroomError as error:
         return _tell(error, as_json="--json" in arguments)
+    except BrokenPipeError:
+        return _READER_GONE
+    except OSError as error:
+        return _tell(_refused_by_machine(error), as_json="--json" in arguments)
     except Exception as error:  # noqa: BLE001 - the outermost fence: whatever comes here is our bug
         return _confess(error)
     return 0
+
+
+def _status_of(exit_: SystemExit) -> int:
+    if isinstance(exit_.__context__, BrokenPipeError):
+        return _READER_GONE  # typer would say 1, which is a verdict here
+    return exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1
+
+
+def _refused_by_machine(error: OSError) -> SealroomError:
+    """What no part foresaw at this place: a full or read-only disk, a folder without permission."""
+    return UnavailableError(
+        "machine.refused",
+        "this machine refused something that the command needs",
+        where=None if error.filename is None else str(error.filename),
+        got=error.strerror or type(error).__name__,
+    )
+
+
+def _have_standard_streams() -> None:
+    """Fill closed standard streams: else the next file opened is number 1, and whatever is printed goes into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM to a verb that has no ear of its own: leave as on Ctrl-C, so that what was begun is cleaned up."""
+    raise SystemExit(_TERMINATED)
+
+
+def _flushed(status: int) -> int:
+    """Have everything written, so that the interpreter's own last flush finds nothing to complain about."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            return status or _tell(_refused_by_machine(error), as_json=False)
+        return status or _READER_GONE
+    return status
 
 
 def _tell(error: SealroomError, *, as_json: bool) -> int:

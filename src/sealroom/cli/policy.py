@@ -17,7 +17,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    group = typer.Typer(help="Check and explain policies.", no_args_is_help=True)
+    group = typer.Typer(help="Check and explain policies.", no_args_is_help=True, rich_markup_mode=None)
     group.command("check")(check_policy)
     group.command("explain")(explain_policy)
     app.add_typer(group, name="policy")

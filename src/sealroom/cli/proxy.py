@@ -35,14 +35,23 @@ def proxy(
     *,
     room: Annotated[str, typer.Option(help="Origin of the room: https://host[:port].")],
     policy: Annotated[Path, typer.Option(help="Policy that the room has to meet.")],
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = DEFAULT_PORT,
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     insecure_listen_beyond_loopback: Annotated[
-        bool, typer.Option(help="Allow --listen for other machines: they can use the room, and read on the way here.")
+        bool,
+        typer.Option(
+            "--insecure-listen-beyond-loopback",
+            help="Allow --listen for other machines: they can use the room, and read on the way here.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was proved as one JSON object.")] = False,
 ) -> None:
-    """Verify a room, then serve it as an OpenAI endpoint on this machine, for programs that can not change."""
+    """Verify a room, then serve it as a local OpenAI endpoint.
+
+    For programs that can not change. Between them and the endpoint the text is plain, on this machine.
+    """
     if not is_loopback_host(listen) and not insecure_listen_beyond_loopback:
         raise MisuseError(
             "proxy.not-loopback", "the local endpoint has no password, so it serves this machine only", got=listen,

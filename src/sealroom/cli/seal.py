@@ -49,12 +49,14 @@ def register(app: typer.Typer) -> None:
 
 
 def seal(  # noqa: PLR0913  each is an option of the command
-    model: Annotated[Path, typer.Argument(help="A model file, or a folder of model files.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file, or a folder of model files.")],
     *,
     broker: Annotated[str | None, typer.Option(help="Address of the key broker that shall release the key.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy by which the broker releases the key.")] = None,
     admin_token: Annotated[Path | None, typer.Option(help="File with the broker's admin token.")] = None,
-    keep_older: Annotated[bool, typer.Option(help="Let the broker go on releasing older versions.")] = False,
+    keep_older: Annotated[
+        bool, typer.Option("--keep-older", help="Let the broker go on releasing older versions.")
+    ] = False,
     key_file: Annotated[Path | None, typer.Option(help="New file for the key itself, mode 0600.")] = None,
     recipient: Annotated[
         list[Path] | None, typer.Option(help="X25519 public key (PEM) to seal the key to; may be repeated.")
@@ -67,7 +69,10 @@ def seal(  # noqa: PLR0913  each is an option of the command
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Encrypt and sign a model. Its key goes to a broker, into a file, or to a recipient's public key."""
+    """Encrypt and sign a model.
+
+    Its key goes to a broker, into a file, or to a recipient's public key.
+    """
     model_name = name or _name_of(model)
     keeping = _Keeping(
         registering=_registering(broker, policy, admin_token, keep_older=keep_older), key_file=key_file
@@ -92,7 +97,7 @@ def seal(  # noqa: PLR0913  each is an option of the command
 
 
 def unseal(
-    package: Annotated[Path, typer.Argument(help="The sealed model.")],
+    package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="The sealed model.")],
     *,
     key_file: Annotated[Path | None, typer.Option(help="File with the model's key.")] = None,
     recipient_key: Annotated[Path | None, typer.Option(help="X25519 private key (PEM) that it is sealed to.")] = None,
@@ -101,11 +106,17 @@ def unseal(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="New folder for the plaintext.")] = None,
     insecure_write_plaintext: Annotated[
-        bool, typer.Option(help="Needed with --output: the model will lie on a disk, readable.")
+        bool,
+        typer.Option(
+            "--insecure-write-plaintext", help="Needed with --output: the model will lie on a disk, readable."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Check that a sealed model opens with a key; with --output, write its plaintext to a disk."""
+    """Check that a sealed model opens with a key.
+
+    With --output, write its plaintext to a disk, which a room never needs.
+    """
     if output is not None and not insecure_write_plaintext:
         raise MisuseError("seal.plaintext-to-disk", "this writes the model's plaintext to a disk", where="--output",
                           got=str(output), expected="--insecure-write-plaintext beside it",

@@ -17,6 +17,7 @@ import uvloop
 
 from sealroom.cli.progress import Steps
 from sealroom.cli.proxy import listen_at
+from sealroom.cli.spoken import program
 from sealroom.client.address import RoomAddress
 from sealroom.client.conversation import printable, text_of_event
 from sealroom.client.policy_store import read_policy
@@ -45,13 +46,18 @@ def register(app: typer.Typer) -> None:
 def up(
     *,
     model: Annotated[Path | None, typer.Option(help="A GGUF file; the demonstration model if not given.")] = None,
-    port: Annotated[int, typer.Option(help=_HELP_PORT)] = _DEFAULT_PORT,
+    port: Annotated[int, typer.Option(min=0, max=65535, help=_HELP_PORT)] = _DEFAULT_PORT,
     prompt: Annotated[str | None, typer.Option(help="Ask this once, print the answer, end.")] = None,
-    max_tokens: Annotated[int, typer.Option(help="Longest answer to --prompt, in tokens.")] = 128,
-    state: Annotated[Path | None, typer.Option(help="Where it keeps its things between runs.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer to --prompt, in tokens.")] = 128,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for what it keeps; $SEALROOM_STATE if not given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Start everything on this machine, on SIMULATED hardware: key broker, room, local OpenAI endpoint."""
+    """Start everything on this machine, on SIMULATED hardware.
+
+    A key broker, a room and a local OpenAI endpoint; Ctrl-C ends all of it.
+    """
     if prompt is not None and not prompt.strip():
         raise MisuseError("up.empty-prompt", "the prompt is empty", hint='sealroom up --prompt "your question"')
     wish = _Wish(model=model, port=port, prompt=prompt, max_tokens=max_tokens, as_json=as_json)
@@ -73,7 +79,8 @@ class _Wish:
 
 async def _until_told(wish: _Wish, state: State) -> None:
     """Run until done, or until a signal; either way everything that was started is stopped, in order."""
-    work = asyncio.ensure_future(_run(wish, state))
+    served = asyncio.Event()
+    work = asyncio.ensure_future(_run(wish, state, served))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, work.cancel)
@@ -81,11 +88,11 @@ async def _until_told(wish: _Wish, state: State) -> None:
         await work
     except asyncio.CancelledError:
         _say("stopped; nothing is left running")
-        if wish.prompt is not None:
+        if not served.is_set():
             raise typer.Exit(130) from None
 
 
-async def _run(wish: _Wish, state: State) -> None:
+async def _run(wish: _Wish, state: State, served: asyncio.Event) -> None:
     timeline = Timeline()
     with Steps() as steps:
         listener = listen_at("127.0.0.1", wish.port) if wish.prompt is None else None
@@ -99,6 +106,7 @@ async def _run(wish: _Wish, state: State) -> None:
                 if listener is None:
                     await _ask_once(wish, service, proved, timeline)
                 else:
+                    served.set()  # from here on, to be told to stop is how it ends well
                     await _serve(wish, system, service, proved, listener)
 
 
@@ -177,14 +185,16 @@ async def _answer(wish: _Wish, service: RoomService, model: str) -> AsyncIterato
 
 
 async def _require_success(answer: OpenAnswer) -> None:
-    if answer.head.status == 200:
+    status = answer.head.status
+    if status == 200:
         return
     body = b"".join([piece async for piece in answer.pieces()])
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, LookupError, TypeError):
         body = str(json.loads(body)["error"]["message"]).encode()
-    raise UnavailableError(
-        "up.no-answer", "the room did not answer", got=f"{answer.head.status}: {body.decode()[:200]}"
-    )
+    got = f"{status}: {printable(body.decode(errors='replace')[:200])}"
+    if 400 <= status < 500 and status != 429:
+        raise MisuseError("up.not-accepted", "the room does not take this question", got=got)
+    raise UnavailableError("up.no-answer", "the room did not answer", got=got)
 
 
 @asynccontextmanager
@@ -198,6 +208,7 @@ async def _announced(state: State, facts: dict[str, str]) -> AsyncIterator[None]
 
 
 def _how_to_talk(endpoint: str, model: str, system: EmbeddedSystem) -> str:
+    sealroom = program()
     return f"""\
 model     {model}, version {system.sealed.version}, sha256:{system.sealed.model_digest}
 endpoint  {endpoint}/v1      what was proved: {endpoint}{PROOF_PATH}
@@ -205,7 +216,7 @@ room      {system.room_url}
 policy    {system.policy_file}
 
 talk to it
-  sealroom chat
+  {sealroom} chat
   curl {endpoint}/v1/chat/completions -H 'content-type: application/json' \\
        -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
   python  openai.OpenAI(base_url="{endpoint}/v1", api_key="unused")
@@ -213,7 +224,7 @@ talk to it
           openai.OpenAI(base_url="{system.room_url}/v1", api_key="unused",
                         http_client=sealroom.httpx_client(room="{system.room_url}", policy="{system.policy_file}"))
 
-see it resist    sealroom attack
+see it resist    {sealroom} attack
 Ctrl-C ends everything"""
 
 

@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    evidence: Annotated[Path, typer.Argument(help="An evidence bundle, or a bare report; - reads stdin.")],
+    evidence: Annotated[
+        Path, typer.Argument(metavar="EVIDENCE", help="An evidence bundle, or a bare report; - reads stdin.")
+    ],
     *,
     policy: Annotated[
         Path | None, typer.Option(help="What to accept. Without one: genuine silicon with safe settings, no more.")
