@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealroom.errors import MalformedError
+from sealroom.policy.subject import statement_window
 from sealroom.statement import MAX_STATEMENT_SIZE, RoomStatement, parse_statement, statement_members
 
 _MADE = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -131,6 +132,15 @@ def test_what_is_no_object_in_utf8_is_refused(raw: bytes) -> None:
 
 def test_a_lone_surrogate_is_refused() -> None:
     assert _code_of(_RAW.replace(b"llama.cpp", b"\\ud800")).startswith("statement.")
+
+
+def test_a_statement_made_at_the_end_of_time_overflows_nobodys_clock() -> None:
+    # every genuine guest may sign such a time, and whoever adds an age to it would fail in an unforeseen way
+    assert (
+        _code_of(_with(created_at="9999-12-31T23:59:58Z", not_after="9999-12-31T23:59:59Z")) == "statement.bad-value"
+    )
+    far = parse_statement(_with(created_at="2999-12-31T23:59:58Z", not_after="2999-12-31T23:59:59Z"))
+    assert statement_window(far, timedelta(days=31)).not_after == far.not_after
 
 
 def test_a_huge_statement_is_refused_before_it_is_read() -> None:
