@@ -224,7 +224,7 @@ class _Boot:
         return keys
 
     async def _key_for_evidence(self) -> ModelKey:
-        self.log.reach(BootState.EVIDENCE, _age_ms(), broker=self.config.broker)
+        self.log.reach(BootState.EVIDENCE, _age_ms(), broker=self.config.broker.rpartition("@")[2])
         init_data = await asyncio.to_thread(_read_init_data, self.config.init_data)
         return ModelKey(await _fetch_key(self.config, self.attester, init_data, self._handshake))
 

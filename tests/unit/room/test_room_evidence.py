@@ -163,6 +163,14 @@ async def test_without_a_broker_there_are_no_weights_and_no_engine(tmp_path: Pat
     assert engines == []
 
 
+async def test_a_password_in_the_brokers_address_is_told_to_nobody(tmp_path: Path, snp_platform: SnpPlatform) -> None:
+    publisher = PublisherKey.generate()
+    sealed_model(tmp_path, publisher)
+    config = config_for(tmp_path, publisher, broker="http://operator:hunter2@127.0.0.1:1")
+    error, events, _ = await failed_boot(config, SimulatedSnp(platform=snp_platform))
+    assert "hunter2" not in error.diagnostics() + "".join(str(event.as_dict()) for event in events)
+
+
 async def test_a_package_of_somebody_else_ends_the_boot_before_the_broker(
     tmp_path: Path, snp_platform: SnpPlatform
 ) -> None:
