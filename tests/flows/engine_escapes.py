@@ -127,9 +127,9 @@ def main() -> None:
     """Contain ourselves as the engine's child does, if asked to, and try everything."""
     reports = os.dup(1)
     if _AIM["contained"]:
-        plan = ChildPlan(supervisor=os.getppid(), model=0, model_size=4096, directory=_AIM["own"],
-                         user=_AIM["user"], parameters={})  # fmt: skip
-        _contain(plan, reports)
+        plan = ChildPlan(supervisor=os.getppid(), model_size=4096, directory=_AIM["own"], user=_AIM["user"],
+                         parameters={})  # fmt: skip
+        _contain(plan, 0, reports)
     for attempt in ATTEMPTS:
         try:
             attempt()

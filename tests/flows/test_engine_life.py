@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import pytest_asyncio
 from engine_world import EMBEDDINGS, chat, sealed, sealed_model, whole
 
 from sealroom.engines.base import EnginePhase, EngineRequest, EngineUnavailableError
+from sealroom.engines.child_plan import ChildPlan
 from sealroom.engines.child_process import remove_socket_directory
 from sealroom.engines.llama_cpp import LlamaCppEngine
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
+from sealroom.engines.prepared_child import PreparedChild
 from sealroom.engines.sandbox import outside
 from sealroom.engines.sandbox.layers import DEFAULT_REQUIRED, Layer
 from sealroom.errors import MalformedError, MisuseError, RefusedError
@@ -146,12 +149,12 @@ async def test_a_killed_engine_ends_its_stream_turns_callers_away_and_comes_back
 async def test_after_the_end_no_process_and_no_socket_is_left(model: dict[str, int]) -> None:
     engine = LlamaCppEngine(_settings())
     await engine.start(model)
-    pid, socket = engine.pid, engine.socket
-    assert _is_there(socket)
+    pid, path = engine.pid, engine.socket
+    assert _is_there(path)
     await engine.stop()
     await engine.stop()
     assert not _is_there(f"/proc/{pid}")
-    assert not _is_there(os.path.dirname(socket))  # noqa: PTH120
+    assert not _is_there(os.path.dirname(path))  # noqa: PTH120
     assert engine.state.phase is EnginePhase.STOPPED
 
 
@@ -169,9 +172,77 @@ async def test_the_engine_dies_with_its_supervisor() -> None:
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", program, here]
     ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
-    pid, socket = ended.stdout.split()
+    pid, path = ended.stdout.split()
     await _until(lambda: _gone(int(pid)))
-    remove_socket_directory(os.path.dirname(socket))  # noqa: PTH120
+    remove_socket_directory(os.path.dirname(path))  # noqa: PTH120
+
+
+async def test_a_prepared_child_becomes_the_engine_and_a_crash_is_mended_without_one(model: dict[str, int]) -> None:
+    with PreparedChild() as prepared:
+        engine = LlamaCppEngine(_settings(), prepared)
+        await engine.start(model)
+        assert engine.pid == prepared.process.pid
+        assert set(engine.layers) >= {layer.value for layer in DEFAULT_REQUIRED}
+        os.kill(engine.pid, 9)
+        await _until(lambda: engine.state.phase is EnginePhase.READY and engine.pid != prepared.process.pid)
+    assert (await whole(engine, chat("hi", caller=None)))[0] == 200, "what was taken is not its maker's to end"
+    await engine.stop()
+
+
+async def test_a_prepared_child_that_died_before_the_start_is_replaced(model: dict[str, int]) -> None:
+    with PreparedChild() as prepared:
+        prepared.process.kill()
+        await asyncio.to_thread(prepared.process.wait)
+        engine = LlamaCppEngine(_settings(), prepared)
+        await engine.start(model)
+        assert engine.pid != prepared.process.pid
+        await engine.stop()
+
+
+async def test_a_prepared_child_that_nobody_starts_leaves_nothing() -> None:
+    with PreparedChild() as prepared:
+        assert not _gone(prepared.process.pid)
+    assert not _is_there(f"/proc/{prepared.process.pid}")
+    assert prepared.words.fileno() == -1
+
+
+async def test_a_prepared_child_ends_when_its_supervisor_hangs_up() -> None:
+    with PreparedChild() as prepared:
+        prepared.words.close()
+        assert await asyncio.to_thread(prepared.process.wait, 60) == 1
+
+
+async def test_a_prepared_child_dies_with_its_supervisor() -> None:
+    program = (
+        "import os\n"
+        "from sealroom.engines.prepared_child import PreparedChild\n"
+        "print(PreparedChild().process.pid, flush=True); os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", program]
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    await _until(lambda: _gone(int(ended.stdout)))
+
+
+async def test_a_child_that_is_given_no_plan_in_time_ends() -> None:
+    program = (
+        "from sealroom.engines import llama_cpp_child as child\n"
+        "child.PLAN_WITHIN = 0.05\n"
+        "raise SystemExit(child.main())\n"
+    )
+    words, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with words, theirs:
+        command = [sys.executable, "-c", program]
+        ended = await asyncio.to_thread(subprocess.run, command, stdin=theirs, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+
+
+async def test_a_plan_that_comes_without_its_model_is_refused() -> None:
+    plan = ChildPlan(supervisor=os.getpid(), model_size=1, directory="/nowhere", user=None, parameters={})
+    with PreparedChild() as prepared:
+        prepared.say(plan.encode())
+        assert prepared.process.stdout is not None
+        report = json.loads(await asyncio.to_thread(prepared.process.stdout.readline))
+    assert report == {"event": "failed", "reason": "sandbox.bad-plan"}
 
 
 async def test_a_missing_required_layer_means_no_engine(model: dict[str, int]) -> None:

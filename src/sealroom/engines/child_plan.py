@@ -1,18 +1,23 @@
-"""What the supervisor tells its child, and what the child answers: one JSON object a line, over pipes.
+"""What the supervisor tells its child, and what the child answers.
 
-supervisor → child   the plan, then ``go``; end of file = end yourself
-child → supervisor   ``{"event": "contained", "layers": […], "escaped": […]}``, then ``{"event": "ready"}``
-                     or ``{"event": "failed", "reason": …}`` at any point
+supervisor → child   one message each over a Unix socket: the plan, with the model's descriptor as its passenger
+                     (SCM_RIGHTS), then ``go``; end of file = end yourself
+child → supervisor   one JSON object a line over a pipe: ``{"event": "contained", "layers": […], "escaped": […]}``,
+                     then ``{"event": "ready"}``, or ``{"event": "failed", "reason": …}`` at any point
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-__all__ = ["GO", "ChildPlan", "ParameterValue"]
+__all__ = ["GO", "LONGEST_PLAN", "PLAN_WITHIN", "ChildPlan", "ParameterValue"]
 
-GO = b"go\n"
+GO = b"go"
 """The supervisor's consent to open the model, given after it has looked at the child from outside."""
+LONGEST_PLAN = 1 << 16
+"""Bytes."""
+PLAN_WITHIN = 300.0
+"""Seconds that a child waits for its plan before it ends. One that is needed later is started anew."""
 
 ParameterValue = bool | int | float | str | list[str] | list[int]
 
@@ -23,9 +28,8 @@ class ChildPlan:
 
     supervisor: int
     """Process id, to notice its end and to aim the probes at."""
-    model: int
-    """Descriptor of the sealed memfd."""
     model_size: int
+    """Bytes of the sealed memfd whose descriptor travels with the plan."""
     directory: str
     """Where the socket goes; the only place where the child may make anything."""
     user: int | None
@@ -38,10 +42,10 @@ class ChildPlan:
         return f"{self.directory}/engine.sock"
 
     def encode(self) -> bytes:
-        """One line of JSON."""
-        return json.dumps({**asdict(self), "parameters": dict(self.parameters)}).encode() + b"\n"
+        """JSON."""
+        return json.dumps({**asdict(self), "parameters": dict(self.parameters)}).encode()
 
     @classmethod
-    def decode(cls, line: bytes) -> "ChildPlan":
+    def decode(cls, message: bytes) -> "ChildPlan":
         """Read what `encode` wrote."""
-        return cls(**json.loads(line))
+        return cls(**json.loads(message))

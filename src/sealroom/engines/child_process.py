@@ -1,7 +1,8 @@
 """One life of the engine's process, from its start to its last trace.
 
-Started with nothing but three pipes and the model's descriptor; looked at from outside before it may open the model;
-its noise drained into a bounded ring that nobody prints, because what an engine says when it fails can hold a prompt.
+It has nothing but a socket, two pipes and the model's descriptor; it is looked at from outside before it may open the
+model; its noise is drained into a bounded ring that nobody prints, because what an engine says when it fails can hold
+a prompt.
 """
 
 import asyncio
@@ -10,22 +11,19 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 from sealroom.engines.base import EngineUnavailableError
 from sealroom.engines.child_plan import GO, ChildPlan
+from sealroom.engines.prepared_child import PreparedChild
 from sealroom.engines.sandbox import outside
 from sealroom.engines.sandbox.layers import Layer
 from sealroom.errors import MalformedError, RefusedError
 
 __all__ = ["ChildProcess", "NoiseRing", "make_socket_directory", "remove_socket_directory"]
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
-_COMMAND = (sys.executable, "-I", "-m", "sealroom.engines.llama_cpp_child")
 _LONGEST_REPORT = 1 << 16
 _NOISE_KEPT = 1 << 16
 _LONGEST_SOCKET_DIRECTORY = 80  # sun_path is 108 bytes, less the socket's own name
@@ -66,9 +64,11 @@ def make_socket_directory(root: Path | None, user: int | None) -> Path:
 class ChildProcess:
     """A running engine. `start` brings one up to the point where it waits for consent, `serve` gives it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], plan: ChildPlan) -> None:
-        self._process = process
-        self._pidfd = os.pidfd_open(process.pid)
+    def __init__(self, prepared: PreparedChild, plan: ChildPlan) -> None:
+        self._prepared = prepared
+        self._process = prepared.process
+        self._pidfd = os.pidfd_open(self._process.pid)
+        prepared.take()
         self._plan = plan
         self._reports = asyncio.StreamReader(limit=_LONGEST_REPORT)
         self._pipes: list[asyncio.BaseTransport] = []
@@ -88,15 +88,12 @@ class ChildProcess:
         return self._plan.socket
 
     @classmethod
-    async def start(cls, plan: ChildPlan) -> "ChildProcess":
-        """Start the process and hand it the plan. Always ends with `kill`."""
-        # in this thread, because the death signal of the child is tied to the thread that made it
-        process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module; vfork returns in a millisecond
-            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT,
-            cwd="/", pass_fds=(plan.model,), start_new_session=True,
-        )  # fmt: skip
-        child = cls(process, plan)
+    async def start(cls, plan: ChildPlan, model: int, prepared: PreparedChild | None = None) -> "ChildProcess":
+        """Hand plan and model to ``prepared``, or to a fresh child if it is not usable. Always ends with `kill`."""
+        usable = prepared if prepared is not None and prepared.usable else PreparedChild()
+        child = cls(usable, plan)
         await child._attach()
+        usable.hand_over(plan, model)
         return child
 
     async def _attach(self) -> None:
@@ -108,7 +105,6 @@ class ChildProcess:
         ):
             transport, _ = await loop.connect_read_pipe(lambda made=protocol: made, pipe)  # type: ignore[misc]
             self._pipes.append(transport)
-        self._send(self._plan.encode())
 
     async def contain(self, required: Collection[Layer]) -> None:
         """Wait for the child's report and check it from outside; the model is still closed.
@@ -134,7 +130,7 @@ class ChildProcess:
         Raises:
             MalformedError: the engine does not take the model.
         """
-        self._send(GO)
+        self._prepared.say(GO)
         await self._report("ready")
 
     async def _report(self, wanted: str) -> dict[str, object]:
@@ -149,14 +145,6 @@ class ChildProcess:
         if reason.startswith("sandbox."):
             raise RefusedError("sandbox.failed", "the engine could not be contained", got=reason)
         raise MalformedError("engine.model-refused", "the engine does not take this model", got=reason)
-
-    def _send(self, line: bytes) -> None:
-        if self._process.stdin is not None and not self.ended.done():
-            try:
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
-            except BrokenPipeError:
-                return  # it has ended; whoever waits for its report learns that
 
     def _reap(self) -> None:
         self._process.wait()
@@ -175,8 +163,7 @@ class ChildProcess:
         os.close(self._pidfd)
         for transport in self._pipes:
             transport.close()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._prepared.words.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.socket)  # noqa: PTH108 - in memory, and pathlib is taken for blocking here
 

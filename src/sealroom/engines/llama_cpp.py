@@ -13,14 +13,15 @@ from contextlib import asynccontextmanager
 
 from sealroom.engines.base import EnginePhase, EngineRequest, EngineResponse, EngineState
 from sealroom.engines.gguf import read_gguf
-from sealroom.engines.llama_cpp_service import LlamaCppService
-from sealroom.engines.llama_cpp_settings import (
-    LlamaCppSettings,
+from sealroom.engines.llama_cpp_parameters import (
     config_digest,
     embedding_parameters,
     package_version,
     parameters,
 )
+from sealroom.engines.llama_cpp_service import LlamaCppService
+from sealroom.engines.llama_cpp_settings import LlamaCppSettings
+from sealroom.engines.prepared_child import PreparedChild
 from sealroom.engines.sandbox.layers import Layer
 from sealroom.errors import MalformedError, MisuseError
 
@@ -31,15 +32,16 @@ _SEALED = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 
 
 class LlamaCppEngine:
-    """See `sealroom.engines.base.Engine`."""
+    """See `sealroom.engines.base.Engine`. ``prepared`` is a child that has been loading since before the model."""
 
     name = "llama.cpp"
 
-    def __init__(self, settings: LlamaCppSettings) -> None:
+    def __init__(self, settings: LlamaCppSettings, prepared: PreparedChild | None = None) -> None:
         self.settings = settings
         self.version = package_version()
         self.config_digest = config_digest(settings)
-        self._answering = LlamaCppService(settings, parameters(settings), slots=settings.slots, embeds=False)
+        self._answering = LlamaCppService(settings, parameters(settings), slots=settings.slots, embeds=False,
+                                          prepared=prepared)  # fmt: skip
         self._embedding = LlamaCppService(settings, embedding_parameters(settings), slots=1, embeds=True)
         self._embedding_start = asyncio.Lock()
         self._checked: asyncio.Task[None] | None = None

@@ -1,22 +1,24 @@
-"""The engine's process: ``python -I -m sealroom.engines.llama_cpp_child``, started by `supervision` alone.
+"""The engine's process: ``python -I -m sealroom.engines.llama_cpp_child``, started by `prepared_child` alone.
 
-    1. read the plan from stdin; import the engine (measured, trusted code) while files can still be read
-    2. keep three pipes and the model; lock the weights; leave the network; become another user
-    3. give up capabilities, dumpability, files (Landlock) and system calls (seccomp)
-    4. try to get out, in every way that the layers promise to refuse
-    5. report, and wait for the supervisor's consent
-    6. only now open the model: everything untrusted happens inside
-    7. serve until the supervisor closes the pipe or ends
+    1. ask to die with the supervisor; import the engine (measured, trusted code) while files can still be read
+    2. wait for the plan and the model's descriptor; if none comes in time, or the supervisor ends, end
+    3. keep the socket, the pipes and the model; lock the weights; leave the network; become another user
+    4. give up capabilities, dumpability, files (Landlock) and system calls (seccomp)
+    5. try to get out, in every way that the layers promise to refuse
+    6. report, and wait for the supervisor's consent
+    7. only now open the model: everything untrusted happens inside
+    8. serve until the supervisor closes the socket or ends
 
 Nothing here logs, and stderr is the engine's own noise, which the supervisor drains and keeps to itself.
 """
 
 import json
 import os
+import socket
 import sys
 from types import ModuleType
 
-from sealroom.engines.child_plan import GO, ChildPlan
+from sealroom.engines.child_plan import GO, LONGEST_PLAN, PLAN_WITHIN, ChildPlan
 from sealroom.engines.sandbox import landlock, probes, process, seccomp
 from sealroom.engines.sandbox.landlock import Access, Grant
 from sealroom.engines.sandbox.layers import Layer
@@ -38,22 +40,25 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 def main() -> int:
-    """Run the seven steps; the exit status tells the supervisor no more than that it ended."""
+    """Run the eight steps; the exit status tells the supervisor no more than that it ended."""
     reports = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)  # whatever the engine prints is noise
     try:
-        plan = ChildPlan.decode(_line())
-        import xllamacpp  # noqa: PLC0415 - after the plan, so that a wrong start costs nothing
+        process.ask_to_die_with_parent()
+        import xllamacpp  # noqa: PLC0415 - nothing that fails here may go untold
 
-        layers = _contain(plan, reports)
+        if (given := _plan_and_model()) is None:
+            return 1
+        plan, model = given
+        layers = _contain(plan, model, reports)
         around = probes.Surroundings(parent=plan.supervisor, directory=plan.directory)
         escaped = probes.escapes(layers, around)
         _report(reports, event="contained", layers=layers, escaped=escaped)
-        if _line() != GO:
+        if os.read(_STDIN, LONGEST_PLAN) != GO:
             return 1
-        server = _serve(xllamacpp, plan, layers)
+        server = _serve(xllamacpp, plan, model, layers)
         _report(reports, event="ready")
-        _line()
+        os.read(_STDIN, LONGEST_PLAN)
         del server
     except SealroomError as error:
         _report(reports, event="failed", reason=error.code)
@@ -62,10 +67,28 @@ def main() -> int:
     return 0
 
 
-def _contain(plan: ChildPlan, reports: int) -> tuple[Layer, ...]:
+def _plan_and_model() -> tuple[ChildPlan, int] | None:
+    """What the supervisor hands over; None if it ended, or nothing came in time."""
+    words = socket.socket(fileno=_STDIN)
+    try:
+        words.settimeout(PLAN_WITHIN)
+        message, descriptors, flags, _ = socket.recv_fds(words, LONGEST_PLAN, 1, socket.MSG_CMSG_CLOEXEC)
+        words.settimeout(None)  # it comes back to a descriptor that blocks, as the reads below want it
+    except TimeoutError:
+        return None
+    finally:
+        words.detach()  # stays open: its end is the supervisor's
+    if not message:
+        return None
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(descriptors) != 1:
+        raise RefusedError("sandbox.bad-plan", "the plan came without its model, or not whole")
+    return ChildPlan.decode(message), descriptors[0]
+
+
+def _contain(plan: ChildPlan, model: int, reports: int) -> tuple[Layer, ...]:
     process.limit_resources()
-    layers = process.close_other_descriptors({_STDIN, _STDOUT, _STDERR, reports, plan.model})
-    layers += process.lock_memory(plan.model, plan.model_size)
+    layers = process.close_other_descriptors({_STDIN, _STDOUT, _STDERR, reports, model})
+    layers += process.lock_memory(model, plan.model_size)
     layers += process.leave_network()
     process.drop_bounding_set()
     layers += process.become_user(plan.user)
@@ -79,9 +102,9 @@ def _contain(plan: ChildPlan, reports: int) -> tuple[Layer, ...]:
     return layers
 
 
-def _serve(engine: ModuleType, plan: ChildPlan, layers: tuple[Layer, ...]) -> object:
+def _serve(engine: ModuleType, plan: ChildPlan, model: int, layers: tuple[Layer, ...]) -> object:
     parameters = engine.CommonParams()
-    parameters.model.path = f"/proc/self/fd/{plan.model}"
+    parameters.model.path = f"/proc/self/fd/{model}"
     parameters.hostnames = [plan.socket]
     for name, value in plan.parameters.items():
         _set(engine, parameters, name, value)
@@ -101,17 +124,6 @@ def _set(engine: ModuleType, parameters: object, name: str, value: object) -> No
     elif isinstance(old, set) and isinstance(value, list):
         value = set(value)
     setattr(parameters, last, value)
-
-
-def _line() -> bytes:
-    """One line of stdin, or nothing at its end. Unbuffered: there is no second reader, and no lookahead."""
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(_STDIN, 1)
-        if not byte:
-            return b""
-        line += byte
-    return line
 
 
 def _report(descriptor: int, **facts: object) -> None:

@@ -18,6 +18,7 @@ from sealroom.engines.base import EngineRequest, EngineResponse, EngineState, En
 from sealroom.engines.child_plan import ChildPlan, ParameterValue
 from sealroom.engines.child_process import ChildProcess, make_socket_directory, remove_socket_directory
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
+from sealroom.engines.prepared_child import PreparedChild
 from sealroom.engines.sandbox import outside
 from sealroom.engines.sandbox.layers import Layer
 from sealroom.engines.slots import Holds, SlotLease, SlotLeases
@@ -34,18 +35,24 @@ _RETRY_AFTER = 1.0
 
 
 class LlamaCppService:
-    """``parameters`` decide what the process does; ``slots`` is how many requests it runs at once."""
+    """``parameters`` decide what the process does; ``slots`` is how many requests it runs at once.
+
+    ``prepared`` is taken for the first life, if it still lives then; its maker closes it otherwise.
+    """
 
     def __init__(
-        self, settings: LlamaCppSettings, parameters: Mapping[str, ParameterValue], *, slots: int, embeds: bool
-    ) -> None:
+        self, settings: LlamaCppSettings, parameters: Mapping[str, ParameterValue], *, slots: int, embeds: bool,
+        prepared: PreparedChild | None = None,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._parameters = parameters
         self._embeds = embeds
         self._leases = SlotLeases(slots)
         self._supervisor = Supervisor(self._start_child, healthy=self._healthy, on_new_life=self._leases.reset)
         self._settling: set[asyncio.Task[None]] = set()
+        self._prepared = prepared
         self._plan: ChildPlan | None = None
+        self._model = -1
         self._checked: Awaitable[None] | None = None
         self.layers: tuple[Layer, ...] = ()
 
@@ -71,10 +78,10 @@ class LlamaCppService:
             user = _UNUSED_USER if self._settings.user is None else self._settings.user
         directory = make_socket_directory(self._settings.socket_root, user)
         self._plan = ChildPlan(
-            supervisor=os.getpid(), model=model, model_size=os.fstat(model).st_size, directory=str(directory),
-            user=user, parameters=self._parameters,
+            supervisor=os.getpid(), model_size=os.fstat(model).st_size, directory=str(directory), user=user,
+            parameters=self._parameters,
         )  # fmt: skip
-        self._checked = checked
+        self._model, self._checked = model, checked
         try:
             await self._supervisor.start()
         except BaseException:
@@ -186,7 +193,8 @@ class LlamaCppService:
 
     async def _start_child(self) -> ChildProcess:
         assert self._plan is not None  # noqa: S101 - `start` made it
-        child = await ChildProcess.start(self._plan)
+        prepared, self._prepared = self._prepared, None
+        child = await ChildProcess.start(self._plan, self._model, prepared)
         try:
             async with asyncio.timeout(self._settings.start_timeout):
                 await self._bring_up(child)

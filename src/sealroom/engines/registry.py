@@ -1,20 +1,32 @@
-"""Engines by name: one line for each that a room can run."""
+"""Engines by name: one line for each that a room can run.
+
+An engine's code is imported when it is made: a room reads its configuration, and starts the child, long before.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sealroom.engines.base import Engine
-from sealroom.engines.llama_cpp import LlamaCppEngine
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
+from sealroom.engines.prepared_child import PreparedChild
 from sealroom.errors import MisuseError
 
 __all__ = ["ENGINES", "make_engine"]
 
-ENGINES: Mapping[str, Callable[[LlamaCppSettings], Engine]] = MappingProxyType({"llama.cpp": LlamaCppEngine})
+
+def _llama_cpp(settings: LlamaCppSettings, prepared: PreparedChild | None) -> Engine:
+    from sealroom.engines.llama_cpp import LlamaCppEngine  # noqa: PLC0415 - the point of this function
+
+    return LlamaCppEngine(settings, prepared)
 
 
-def make_engine(name: str, settings: LlamaCppSettings) -> Engine:
-    """The engine called ``name``, not started."""
+ENGINES: Mapping[str, Callable[[LlamaCppSettings, PreparedChild | None], Engine]] = MappingProxyType(
+    {"llama.cpp": _llama_cpp}
+)
+
+
+def make_engine(name: str, settings: LlamaCppSettings, prepared: PreparedChild | None = None) -> Engine:
+    """The engine called ``name``, not started; ``prepared`` becomes its first child if it is given one."""
     if name not in ENGINES:
         raise MisuseError("engine.unknown", "no such engine", got=name, expected=" or ".join(ENGINES))
-    return ENGINES[name](settings)
+    return ENGINES[name](settings, prepared)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sealroom.engines.llama_cpp_settings import LlamaCppSettings, config_digest
+from sealroom.engines.llama_cpp_parameters import config_digest
+from sealroom.engines.llama_cpp_settings import LlamaCppSettings
 from sealroom.engines.registry import make_engine
 from sealroom.engines.sandbox import landlock, outside
 from sealroom.engines.sandbox.layers import DEFAULT_REQUIRED, Layer

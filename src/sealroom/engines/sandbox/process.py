@@ -17,6 +17,7 @@ from sealroom.engines.sandbox.syscalls import invoke
 from sealroom.errors import RefusedError
 
 __all__ = [
+    "ask_to_die_with_parent",
     "become_user",
     "close_other_descriptors",
     "die_with_parent",
@@ -116,9 +117,14 @@ def drop_capabilities() -> tuple[Layer, ...]:
     return (Layer.NO_CAPABILITIES,) if result == 0 else ()
 
 
+def ask_to_die_with_parent() -> None:
+    """Be killed when the thread that made this process ends. Whether it has ended already is not looked at."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
 def die_with_parent(parent: int) -> None:
     """Be killed when ``parent`` ends. A change of user resets this, so it comes after."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    ask_to_die_with_parent()
     if os.getppid() != parent:  # it ended before we asked
         raise RefusedError("sandbox.orphan", "the supervisor ended while its engine started")
 
