@@ -13,6 +13,8 @@ __all__ = ["as_pem", "is_pem", "read_pem"]
 
 _BLOCK = re.compile(rb"\s*-----BEGIN ([A-Z0-9 ]{1,32})-----\r?\n([A-Za-z0-9+/=\r\n]*)-----END \1-----[ \t]*\r?\n?")
 
+_FIRST_LINE = re.compile(rb"\s*-----BEGIN [A-Z0-9 ]{1,32}-----")
+
 
 def is_pem(raw: bytes) -> bool:
     """Whether ``raw`` begins like PEM and not like DER."""
@@ -32,13 +34,19 @@ def read_pem(raw: bytes, label: str) -> list[bytes]:
         match = _BLOCK.match(raw, offset)
         if match is None or match[1] != label.encode():
             raise MalformedError("x509.pem", f"only PEM blocks of the kind {label} are expected",
-                                 where=f"byte {offset}", got=repr(raw[offset : offset + 32]))  # fmt: skip
+                                 where=f"byte {offset}", got=_shown(raw[offset:]))  # fmt: skip
         try:
             blocks.append(base64.b64decode(match[2].translate(None, b"\r\n"), validate=True))
         except binascii.Error as reason:
             raise MalformedError("x509.pem", f"a PEM block is not base64: {reason}", where=f"byte {offset}") from None
         offset = match.end()
     return blocks
+
+
+def _shown(raw: bytes) -> str:
+    """The first line of a block of another kind; of anything else its size alone, since it may be secret."""
+    label = _FIRST_LINE.match(raw)
+    return label[0].strip().decode() if label else f"{len(raw)} bytes that are not PEM"
 
 
 def as_pem(*blocks: bytes, label: str = "CERTIFICATE") -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from sealroom.binding import Label, report_data
 from sealroom.cli.main import _run
 from sealroom.collateral import BundleMember, EvidenceBundle, parse_bundle
+from sealroom.kbs.init_data import write_init_data
 from sealroom.pem import as_pem
 from sealroom.sealed.publisher import PublisherKey
 from sealroom.sealed.stores import seal_model
@@ -265,6 +266,33 @@ def test_inspect_does_not_show_private_keys(desk: Desk) -> None:
         path.write_text(json.dumps({"keys": [document]}))
         assert secret not in desk.run("inspect", path).out
         assert secret not in desk.run("inspect", path, "--json").out
+
+
+@pytest.mark.parametrize(
+    "secret", ["5ec2e7" * 11, "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n", "GGUF5ec2e7"]
+)
+def test_inspect_shows_nothing_of_what_may_be_secret(desk: Desk, secret: str) -> None:
+    path = desk.folder / "kek"
+    path.write_text(secret)
+
+    found = desk.run("inspect", path)
+
+    for piece in ("5ec2e7", "35656332", "MC4C"):
+        assert piece not in found.out + found.err
+
+
+def test_inspect_tells_our_documents_apart_by_their_own_words(desk: Desk) -> None:
+    init, room = desk.folder / "init-data.toml", desk.folder / "room.toml"
+    init.write_bytes(write_init_data({"sealroom.model": "small"}))
+    room.write_text(
+        f'room = 1\n[model]\npackage = "p"\npublisher = "sha256:{"11" * 32}"\n'
+        '[release]\nbroker = "http://127.0.0.1:1"\nresource = "models/small/v1"\n'
+    )
+
+    assert desk.run("inspect", init, "--json").json["content"]["digest"].startswith("sha256:")
+    assert desk.run("inspect", room).out.startswith("configuration of a room")
+    room.write_text("room = 2\n")
+    assert "(room.config)" in desk.run("inspect", room).err
 
 
 def test_what_a_stranger_wrote_can_not_reach_the_terminal_as_control_characters(desk: Desk) -> None:

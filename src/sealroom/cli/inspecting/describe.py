@@ -1,8 +1,9 @@
 """Which reader fits: told from the first bytes, and from what a reader says."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sealroom.cli.inspecting.certificates import describe_certificates, describe_crl
 from sealroom.cli.inspecting.documents import (
@@ -20,14 +21,16 @@ from sealroom.cli.inspecting.evidence import (
 )
 from sealroom.cli.inspecting.tree import Description
 from sealroom.errors import MalformedError
+from sealroom.kbs.init_data import parse_init_data
+from sealroom.room.config import parse_room_config
 from sealroom.tees.snp.layout import REPORT
 
 __all__ = ["describe", "describe_directory"]
 
 _DER_SEQUENCES = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a short form would be shorter than any certificate
 _KNOWN = (
-    "evidence bundles, SNP reports, certificates and CRLs (PEM or DER), policies, room statements, key "
-    "configurations, JSON, JWS and JWE, folders of sealed models"
+    "evidence bundles, SNP reports, certificates and CRLs (PEM or DER), policies, init data, room configurations, "
+    "room statements, key configurations, JSON, JWS and JWE, folders of sealed models"
 )
 
 
@@ -41,8 +44,8 @@ def describe(raw: bytes, *, source: str) -> Description:
     for looks_like, reader in _READERS:
         if looks_like(raw):
             return reader(raw)
-    if _is_toml(raw):
-        return describe_policy(raw, source=source)
+    if (document := _toml(raw)) is not None:
+        return _describe_toml(raw, document, source)
     return _describe_rest(raw, source)
 
 
@@ -74,14 +77,29 @@ def _describe_rest(raw: bytes, source: str) -> Description:
         return describe_key_configs(raw)
     except MalformedError:
         raise MalformedError("inspect.unknown-format", "this is nothing that is known here", where=source,
-                             got=f"{len(raw)} bytes, {raw[:16].hex()}…", expected=_KNOWN) from None  # fmt: skip
+                             got=f"{len(raw)} bytes", expected=_KNOWN) from None  # fmt: skip
 
 
-def _is_toml(raw: bytes) -> bool:
+def _describe_toml(raw: bytes, document: Mapping[str, Any], source: str) -> Description:
+    """By the word that each of our documents begins with; what has none of them is taken for a broken policy."""
+    if "room" in document and "policy" not in document:
+        parse_room_config(raw.decode(), source=source, folder=Path())
+        return Description("configuration of a room", dict(document))
+    if document.keys() >= {"algorithm", "data"}:
+        found = parse_init_data(raw)
+        return Description("init data", {**document, "digest": f"{found.algorithm}:{found.digest.hex()}"})
+    return describe_policy(raw, source=source)
+
+
+def _toml(raw: bytes) -> Mapping[str, Any] | None:
     try:
-        return bool(tomllib.loads(raw.decode("utf-8")))
+        return tomllib.loads(raw.decode("utf-8")) or None
     except (ValueError, RecursionError):
-        return False
+        return None
+
+
+def _describe_private_key(_raw: bytes) -> Description:
+    return Description("private key", "(secret, not shown)")
 
 
 def _is_snp_report(raw: bytes) -> bool:
@@ -91,8 +109,9 @@ def _is_snp_report(raw: bytes) -> bool:
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Description]], ...] = (
     (lambda raw: raw[:1] != b"" and 0xA0 <= raw[0] <= 0xBF, describe_bundle),
     (_is_snp_report, describe_snp_report),
+    (lambda raw: raw.lstrip()[:1] in (b"{", b"[") and _toml(raw) is None, _describe_json),
+    (lambda raw: b"PRIVATE KEY-----" in raw[:2000], _describe_private_key),
     (lambda raw: raw[:2] in _DER_SEQUENCES or b"-----BEGIN " in raw[:2000], _describe_x509),
-    (lambda raw: raw.lstrip()[:1] in (b"{", b"[") and not _is_toml(raw), _describe_json),
     (looks_like_token, describe_token),
 )
 """First match wins; a policy needs its source and comes after them, key configurations have no mark and come last."""
