@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ __all__ = ["chat", "register"]
 
 Proof = dict[str, Any]
 
+_PROOF_MEMBERS = {"room", "policy", "appraisal", "statement", "valid_until"}
 _HELP = "/proof shows what was proved, /new begins anew, /quit ends; Ctrl-C stops an answer"
 
 
@@ -82,14 +84,21 @@ def _line_to_endpoint(endpoint: str, stack: contextlib.ExitStack) -> _Line:
 
     def proof() -> Proof:
         with _spoken_errors():
-            answer = client.get(PROOF_PATH)
-            found: Proof = answer.json()
-            if answer.status_code != 200:
-                raise UnavailableError("chat.no-proof", "the endpoint has no proof to show",
-                                       got=printable(str(found["error"]["message"])))  # fmt: skip
-            return found
+            return _proof_in(client.get(PROOF_PATH), origin)
 
     return _Line(client=client, proof=proof)
+
+
+def _proof_in(answer: httpx.Response, origin: str) -> Proof:
+    """What an endpoint says was proved; its own error, if it says one; or that this is no endpoint of ours."""
+    found = answer.json()
+    if answer.status_code == HTTPStatus.OK and isinstance(found, dict) and found.keys() >= _PROOF_MEMBERS:
+        return found
+    got = f"status {answer.status_code}"
+    with contextlib.suppress(LookupError, TypeError):
+        got = printable(str(found["error"]["message"]))
+    raise UnavailableError("chat.no-proof", "the endpoint has no proof to show", where=origin, got=got,
+                           hint="is this the address of `sealroom proxy` or `sealroom up`?")  # fmt: skip
 
 
 def _running_endpoint() -> str:

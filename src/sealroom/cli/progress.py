@@ -15,8 +15,8 @@ from rich.text import Text
 __all__ = ["Steps"]
 
 _WIDEST = 100
-_ROOM_FOR_CTRL_C = 3
-"""Columns left free at the right: the terminal echoes ^C there, which must not break the line and the picture."""
+_ROOM_FOR_CTRL_C = 7
+"""Columns left free at the right: the terminal echoes ^C there , which must not break the line and the picture."""
 
 
 class _Bar(BarColumn):

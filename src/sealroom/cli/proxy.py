@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -87,8 +88,10 @@ def listen_at(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=128)
     except OSError as error:
-        raise MisuseError("proxy.can-not-listen", "this address can not be listened on", got=f"{host} port {port}",
-                          hint=f"{error.strerror or error}; --port 0 takes a free one") from error  # fmt: skip
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise MisuseError("proxy.can-not-listen", "this address can not be listened on",
+                          where=f"{host} port {port}", got=reason,
+                          hint="--port 0 takes a free one") from error  # fmt: skip
 
 
 def _endpoint_of(listener: socket.socket) -> str:

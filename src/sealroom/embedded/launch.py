@@ -14,7 +14,7 @@ from sealroom.broker.admin_client import register_key
 from sealroom.broker.registration import Registration
 from sealroom.embedded.documents import Machine
 from sealroom.embedded.measurement import measure_package
-from sealroom.errors import MisuseError
+from sealroom.errors import MalformedError, MisuseError
 from sealroom.kbs.messages import ResourceId
 from sealroom.sealed.publisher import PublisherKey
 from sealroom.sealed.stores import SealedModelInfo, seal_model
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 DEMONSTRATION_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_GGUF = b"GGUF"
 _QUANTISATION = re.compile(r"[.-](?:I?Q[0-9]\w*|F16|F32|BF16)$", re.IGNORECASE)
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -127,9 +128,22 @@ def find_model(named: Path | None, shipped: Path) -> Path:
     """The model to serve: ``named``, or the demonstration model in the folder ``shipped``."""
     path = named if named is not None else shipped / DEMONSTRATION_MODEL
     if path.exists():
+        _require_gguf(path)
         return path
     hint = "`make install` fetches the demonstration model" if named is None else "give the path of a GGUF file"
     raise MisuseError("embedded.no-model", "there is no model here", where=str(path), hint=hint)
+
+
+def _require_gguf(path: Path) -> None:
+    """Told before the whole of it is sealed; what else may be wrong with it, the room says."""
+    if path.is_dir():
+        return
+    with path.open("rb") as file:
+        found = file.read(len(_GGUF))
+    if found != _GGUF:
+        raise MalformedError("embedded.not-gguf", "this file is no GGUF model", where=str(path),
+                             got=found.hex() or "an empty file", expected=f"{_GGUF.hex()} ({_GGUF.decode()}) first",
+                             )  # fmt: skip
 
 
 def model_name_of(path: Path) -> str:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 from sealroom.errors import UnavailableError
@@ -77,11 +78,19 @@ class State:
         logs.mkdir(exist_ok=True)
         return logs / f"{name}.log"
 
+    def _lock_file(self) -> TextIOWrapper:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return (self.folder / "lock").open("w")
+        except OSError as error:
+            raise UnavailableError("embedded.state-folder", "the state folder can not be used",
+                                   where=str(self.folder), got=error.strerror,
+                                   hint="--state DIR or SEALROOM_STATE names another") from None  # fmt: skip
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Make the folder (mode 0700) and hold it for this process alone."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
+        with self._lock_file() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

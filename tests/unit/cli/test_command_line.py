@@ -1,11 +1,14 @@
 """The command line itself: how it ends, what it says of itself, what a terminal shows."""
 
+import http.server
 import importlib
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -177,3 +180,55 @@ def test_init_data_that_no_broker_would_take_is_refused_before_anything_is_launc
 def test_every_verb_is_a_module_that_registers_it() -> None:
     for verb, module in VERBS.items():
         assert hasattr(importlib.import_module(module), "register"), verb
+
+
+def test_an_endpoint_that_is_something_else_is_no_bug_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"error": {}}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        status = _run(["chat", "--endpoint", f"http://127.0.0.1:{server.server_port}"])
+        server.shutdown()
+
+    assert status == 5
+    assert "(chat.no-proof)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"GGU"])
+def test_a_file_that_is_no_gguf_is_refused_before_it_is_sealed(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.bin"
+    model.write_bytes(content)
+
+    assert _run(["up", "--model", str(model), "--port", "0", "--state", str(tmp_path / "state")]) == 3
+    assert "(embedded.not-gguf)" in capsys.readouterr().err
+    assert not (tmp_path / "state" / "models").exists()
+
+
+def test_a_state_folder_that_can_not_be_used_is_told_with_a_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+
+    assert _run(["up", "--port", "0", "--state", str(tmp_path / "file")]) == 5
+    shown = capsys.readouterr().err
+    assert "(embedded.state-folder)" in shown
+    assert "--state" in shown
+
+
+def test_a_port_in_use_is_told_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert _run(["up", "--port", str(port), "--state", str(tmp_path)]) == 2
+
+    shown = capsys.readouterr().err
+    assert f"127.0.0.1 port {port}" in shown
+    assert "Address already in use\n" in shown
