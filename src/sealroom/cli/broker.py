@@ -16,8 +16,10 @@ from sealroom.broker.service import Broker
 from sealroom.broker.stores.audit import Entry
 from sealroom.broker.stores.state_dir import State, open_state
 from sealroom.broker.transport import listen, serve, url_of
+from sealroom.cli.input_files import expand_home, read_policy_bytes
 from sealroom.errors import MisuseError, RefusedError
 from sealroom.kbs.messages import ResourceId
+from sealroom.policy import load_policy
 
 __all__ = ["register"]
 
@@ -185,11 +187,9 @@ def set_policy(
     state: _StateDir = _HOME,
 ) -> None:
     """Release RESOURCE by POLICY from now on."""
-    try:
-        text = policy.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise MisuseError("broker.policy-file", "the policy can not be read", where=str(policy)) from error
-    BrokerAdmin(_open(state), clock=_now).set_policy(ResourceId.parse(resource), text)
+    raw = read_policy_bytes(policy)
+    load_policy(raw, source=str(policy))  # so that its errors name the file
+    BrokerAdmin(_open(state), clock=_now).set_policy(ResourceId.parse(resource), raw.decode())
 
 
 def _was_given(context: typer.Context, name: str) -> bool:
@@ -198,7 +198,7 @@ def _was_given(context: typer.Context, name: str) -> bool:
 
 
 def _open(state: Path, *, create: bool = False) -> State:
-    return open_state(state.expanduser(), kek_hex=os.environ.get(_KEK_VARIABLE), create=create)
+    return open_state(expand_home(state, option="--state"), kek_hex=os.environ.get(_KEK_VARIABLE), create=create)
 
 
 def _now() -> datetime:

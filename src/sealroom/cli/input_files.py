@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sealroom.errors import MalformedError, MisuseError
 
-__all__ = ["MAX_INPUT", "parse_hex_option", "parse_time_option", "read_input", "read_policy_bytes"]
+__all__ = ["MAX_INPUT", "expand_home", "parse_hex_option", "parse_time_option", "read_input", "read_policy_bytes"]
 
 MAX_INPUT = 16 * 1024 * 1024
 _STDIN = Path("-")
@@ -32,6 +32,19 @@ def read_input(path: Path, *, limit: int = MAX_INPUT) -> bytes:
         raise MalformedError("cli.too-large", "the file is too large", where=str(path),
                              expected=f"at most {limit} bytes")  # fmt: skip
     return raw
+
+
+def expand_home(path: Path, *, option: str) -> Path:
+    """``path`` without its ``~``.
+
+    Raises:
+        MisuseError: ``cli.no-home``.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise MisuseError("cli.no-home", "this user has no home folder", where=str(path),
+                          hint=f"{option} names another place") from None  # fmt: skip
 
 
 def read_policy_bytes(path: Path) -> bytes:

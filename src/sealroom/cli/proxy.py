@@ -18,7 +18,7 @@ from sealroom.client.proxy_app import PROOF_PATH, serve_proxy
 from sealroom.client.proxy_rules import is_loopback_host
 from sealroom.client.service import RoomService
 from sealroom.client.session import Session
-from sealroom.errors import MisuseError
+from sealroom.errors import MisuseError, UnavailableError
 from sealroom.policy import render_appraisal
 from sealroom.verifier import AttestedRoom
 
@@ -89,7 +89,7 @@ def listen_at(host: str, port: int) -> socket.socket:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=128)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise MisuseError("proxy.can-not-listen", "this address can not be listened on",
+        raise UnavailableError("proxy.can-not-listen", "this address can not be listened on",
                           where=f"{host} port {port}", got=reason,
                           hint="--port 0 takes a free one") from error  # fmt: skip
 

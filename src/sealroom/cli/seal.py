@@ -14,7 +14,7 @@ import typer
 
 from sealroom.broker.admin_client import read_admin_token, register_key, require_private_way
 from sealroom.broker.registration import Registration
-from sealroom.cli.input_files import read_input, read_policy_bytes
+from sealroom.cli.input_files import expand_home, read_input, read_policy_bytes
 from sealroom.cli.progress import Steps
 from sealroom.errors import MisuseError, UnavailableError
 from sealroom.kbs.messages import ResourceId
@@ -214,7 +214,7 @@ def _require_a_keeper(keeping: _Keeping, recipients: Sequence[Recipient]) -> Non
 
 
 def _publisher(path: Path | None) -> PublisherKey:
-    place = (path or _DEFAULT_PUBLISHER).expanduser()
+    place = expand_home(path or _DEFAULT_PUBLISHER, option="--publisher-key")
     if place.exists():
         return PublisherKey.from_pem(read_input(place, limit=4096))
     key = PublisherKey.generate()

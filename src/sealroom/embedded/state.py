@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 
-from sealroom.errors import UnavailableError
+from sealroom.errors import MisuseError, UnavailableError
 
 __all__ = ["State", "default_state_folder"]
 
@@ -17,8 +17,13 @@ def default_state_folder() -> Path:
     """``$SEALROOM_STATE``, else ``sealroom`` in the XDG state folder."""
     if named := os.environ.get("SEALROOM_STATE"):
         return Path(named)
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "sealroom"
+    if base := os.environ.get("XDG_STATE_HOME"):
+        return Path(base) / "sealroom"
+    try:
+        return Path.home() / ".local" / "state" / "sealroom"
+    except RuntimeError:
+        raise MisuseError("embedded.no-home", "this user has no home folder, so the state has no place",
+                          hint="--state DIR or SEALROOM_STATE names one") from None  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

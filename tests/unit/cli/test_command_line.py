@@ -227,8 +227,36 @@ def test_a_state_folder_that_can_not_be_used_is_told_with_a_way_out(
 def test_a_port_in_use_is_told_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert _run(["up", "--port", str(port), "--state", str(tmp_path)]) == 2
+        assert _run(["up", "--port", str(port), "--state", str(tmp_path)]) == 5
 
     shown = capsys.readouterr().err
     assert f"127.0.0.1 port {port}" in shown
     assert "Address already in use\n" in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["chat"], ["up", "--port", "0"], ["broker", "log"], ["seal", "m", "--key-file", "k"]],
+    ids=lambda words: words[0],
+)
+def test_a_user_without_a_home_is_told_how_to_name_a_place(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HOME", "SEALROOM_STATE", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda number: (_ for _ in ()).throw(KeyError(number)))
+
+    assert _run(words) == 2
+    shown = capsys.readouterr().err
+    assert "no-home)" in shown
+    assert "hint: --" in shown
+
+
+def test_a_policy_for_the_broker_is_refused_with_the_name_of_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("policy = 1\nnam = 1\n")
+
+    assert _run(["broker", "policy", "set", "models/a/b", str(wrong), "--state", str(tmp_path)]) == 3
+    assert f"{wrong}:2" in capsys.readouterr().err
