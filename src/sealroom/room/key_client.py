@@ -5,12 +5,12 @@ key that was born here for this one exchange, and the sealed model says by its o
 """
 
 import asyncio
+import base64
 import logging
 from collections.abc import Callable
 from enum import StrEnum
 from http import HTTPStatus
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sealroom.errors import (
@@ -29,13 +29,11 @@ from sealroom.kbs.json_text import JsonObject
 from sealroom.kbs.jwe import open_jwe
 from sealroom.kbs.messages import PREFIX, Attestation, Request, ResourceId, parse_challenge, parse_token
 from sealroom.kbs.tee_key import ec_jwk
+from sealroom.room.broker_transport import BROKER_DOWN, BrokerAddress, BrokerConnection
 
 __all__ = ["Step", "fetch_key"]
 
 _log = logging.getLogger("sealroom.room")
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_MAX_ANSWER = 4 * 1024 * 1024
-_BROKER_DOWN = "start the broker, or correct its address; the room asks again"
 
 
 class Step(StrEnum):
@@ -49,7 +47,7 @@ class Step(StrEnum):
 
 async def fetch_key(
     broker_url: str, resource: str, attester: Attester, *, init_data: bytes | None = None, tee: str = "snp",
-    transport: httpx.AsyncBaseTransport | None = None, on_step: Callable[[Step], None] = lambda _: None,
+    on_step: Callable[[Step], None] = lambda _: None,
 ) -> bytes:  # fmt: skip
     """Prove this machine to the broker and return the key called ``resource``.
 
@@ -59,7 +57,6 @@ async def fetch_key(
         attester: this machine's silicon; asked once.
         init_data: the document whose digest HOST_DATA holds, or None.
         tee: the protocol's name for the hardware, said before there is evidence.
-        transport: for tests, and for rooms with their own way out.
         on_step: told of each step as it is done.
 
     Raises:
@@ -68,29 +65,19 @@ async def fetch_key(
         MalformedError: it does not speak KBS 0.4.0.
     """
     name = ResourceId.parse(resource)
-    address = _address(broker_url)
+    address = BrokerAddress.parse(broker_url)
     private = ec.generate_private_key(ec.SECP256R1())
-    # The handshake's cookie lives in this client and dies with it. No proxy is taken from the environment.
-    async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT, transport=transport, trust_env=False) as http:
-        nonce = parse_challenge(await _call(http, "POST", "/auth", Request(tee=tee).encode()))
+    async with BrokerConnection(address) as broker:
+        asking = _Asking(broker, address)
+        nonce = parse_challenge(await asking.call("POST", "/auth", Request(tee=tee).encode()))
         jwk = ec_jwk(private.public_key(), alg="ECDH-ES+A256KW")
         runtime: JsonObject = {"nonce": nonce, "tee-pubkey": jwk}
         body = await asyncio.to_thread(_attestation, attester, tee, runtime, init_data)
         on_step(Step.COLLECTED)
-        token = parse_token(await _call(http, "POST", "/attest", body))
+        token = parse_token(await asking.call("POST", "/attest", body))
         on_step(Step.ATTESTED)
-        answer = await _call(http, "GET", f"/resource/{name}", token=token)
+        answer = await asking.call("GET", f"/resource/{name}", token=token)
     return open_jwe(private, answer)
-
-
-def _address(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise MisuseError("room.broker-address", "the broker's address is not a URL", got=text) from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise MisuseError("room.broker-address", "the broker's address is not an http or https URL", got=text)
-    return url
 
 
 def _attestation(attester: Attester, tee: str, runtime: JsonObject, init_data: bytes | None) -> bytes:
@@ -105,35 +92,29 @@ def _attestation(attester: Attester, tee: str, runtime: JsonObject, init_data: b
     ).encode()  # fmt: skip
 
 
-async def _call(
-    http: httpx.AsyncClient, method: str, path: str, body: bytes | None = None, *, token: str | None = None
-) -> bytes:
-    headers = {} if body is None else {"content-type": "application/json"}
-    if token is not None:
-        headers["authorization"] = f"Bearer {token}"
-    try:
-        async with http.stream(method, PREFIX + path, content=body, headers=headers) as response:
-            answer = await _read(response)
-    except httpx.HTTPError as error:
-        raise UnavailableError("room.broker-unreachable", "the broker does not answer", where=_place(http, path),
-                               got=type(error).__name__, hint=_BROKER_DOWN) from error  # fmt: skip
-    _log.debug("broker answered %s with %d, %d bytes", path, response.status_code, len(answer))
-    if response.status_code == HTTPStatus.OK:
-        return answer
-    raise _refusal(response.status_code, answer, _place(http, path))
+class _Asking:
+    """The protocol's requests over one connection."""
 
+    def __init__(self, broker: BrokerConnection, address: BrokerAddress) -> None:
+        self._broker = broker
+        self._address = address
 
-async def _read(response: httpx.Response) -> bytes:
-    answer = bytearray()
-    async for chunk in response.aiter_bytes():
-        answer += chunk
-        if len(answer) > _MAX_ANSWER:
-            raise MalformedError("room.broker-answer", "the broker's answer is longer than any key")
-    return bytes(answer)
+    async def call(self, method: str, path: str, body: bytes = b"", *, token: str | None = None) -> bytes:
+        headers = {"content-type": "application/json"} if body else {}
+        if (authorization := self._authorization(token)) is not None:
+            headers["authorization"] = authorization
+        answer = await self._broker.ask(method, PREFIX + path, headers=headers, body=body)
+        _log.debug("broker answered %s with %d, %d bytes", path, answer.status, len(answer.body))
+        if answer.ok:
+            return answer.body
+        raise _refusal(answer.status, answer.body, self._address.origin + PREFIX + path)
 
-
-def _place(http: httpx.AsyncClient, path: str) -> str:
-    return f"{http.base_url.copy_with(username=None, password=None)}".rstrip("/") + PREFIX + path
+    def _authorization(self, token: str | None) -> str | None:
+        if token is not None:
+            return f"Bearer {token}"
+        if self._address.credentials is None:
+            return None
+        return "Basic " + base64.b64encode(":".join(self._address.credentials).encode()).decode()
 
 
 def _refusal(status: int, raw: bytes, where: str) -> SealroomError:
@@ -143,7 +124,7 @@ def _refusal(status: int, raw: bytes, where: str) -> SealroomError:
         reply = ErrorReply(name="", detail="", codes=())
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnavailableError("room.broker-unavailable", "the broker can not answer now", where=where,
-                                got=f"{status} {reply.detail}".strip(), hint=_BROKER_DOWN)  # fmt: skip
+                                got=f"{status} {reply.detail}".strip(), hint=BROKER_DOWN)  # fmt: skip
     if not reply.name:
         return MalformedError("room.broker-answer", "the answer is not one of a KBS 0.4.0 broker", where=where,
                               got=f"status {status}", hint="is this the broker's address?")  # fmt: skip

@@ -9,6 +9,7 @@ from broker_world import INIT_DATA, KEY, MEASUREMENT, RESOURCE, World, policy_fo
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwcrypto import jwe as jwcrypto_jwe
 from jwcrypto.jwk import JWK
+from on_loopback import served
 
 from sealroom.errors import RefusedError
 from sealroom.kbs.init_data import write_init_data
@@ -23,9 +24,8 @@ from sealroom.testing.snp import POLICY_DEBUG, SimulatedSnp, SnpPlatform
 async def test_a_room_that_the_policy_accepts_gets_the_key(world: World) -> None:
     world.admin.register(world.registration())
     attester = world.guest().attester
-    key = await fetch_key(
-        "http://broker.test", f"kbs:///{RESOURCE}", attester, init_data=INIT_DATA, transport=world.transport()
-    )
+    async with served(world.transport()) as url:
+        key = await fetch_key(url, f"kbs:///{RESOURCE}", attester, init_data=INIT_DATA)
     assert key == KEY
     registered, attested, granted = world.events()
     assert [registered["event"], attested["event"], granted["event"]] == ["registered", "attested", "granted"]
