@@ -19,6 +19,7 @@ lint: install-dev
 
 types: install-dev
 	$(PY) -m mypy
+	$(PY) -m mypy tests/typing tests/hardware
 
 bench: install-dev     ## every measurement in bench/, each a ratio taken in one run
 	$(PY) bench/run.py
