@@ -11,7 +11,7 @@ from sealroom.engines.llama_cpp_settings import LlamaCppSettings
 from sealroom.engines.prepared_child import PreparedChild
 from sealroom.errors import MisuseError
 
-__all__ = ["ENGINES", "make_engine"]
+__all__ = ["ENGINES", "make_engine", "prepare_engine"]
 
 
 def _llama_cpp(settings: LlamaCppSettings, prepared: PreparedChild | None) -> Engine:
@@ -25,8 +25,18 @@ ENGINES: Mapping[str, Callable[[LlamaCppSettings, PreparedChild | None], Engine]
 )
 
 
+def prepare_engine(name: str) -> PreparedChild:
+    """A child for the engine called ``name``, which loads its code from now on."""
+    _require_known(name)
+    return PreparedChild()
+
+
 def make_engine(name: str, settings: LlamaCppSettings, prepared: PreparedChild | None = None) -> Engine:
     """The engine called ``name``, not started; ``prepared`` becomes its first child if it is given one."""
+    _require_known(name)
+    return ENGINES[name](settings, prepared)
+
+
+def _require_known(name: str) -> None:
     if name not in ENGINES:
         raise MisuseError("engine.unknown", "no such engine", got=name, expected=" or ".join(ENGINES))
-    return ENGINES[name](settings, prepared)

@@ -7,7 +7,8 @@ from typing import Any
 
 from sealroom.engines.base import Engine
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
-from sealroom.engines.registry import ENGINES, make_engine
+from sealroom.engines.prepared_child import PreparedChild
+from sealroom.engines.registry import ENGINES, make_engine, prepare_engine
 from sealroom.errors import MalformedError
 
 __all__ = ["ENGINE_SETTINGS", "EngineChoice"]
@@ -58,9 +59,13 @@ class EngineChoice:
         """Requests that the engine works on at once."""
         return LlamaCppSettings(model_name="-", **self.settings).slots
 
-    def make(self, model_name: str) -> Engine:
+    def prepare(self) -> PreparedChild:
+        """Start what can be started before anything is known of the model. To be closed, or given to `make`."""
+        return prepare_engine(self.name)
+
+    def make(self, model_name: str, prepared: PreparedChild | None = None) -> Engine:
         """The engine, not started."""
-        return make_engine(self.name, LlamaCppSettings(model_name=model_name, **self.settings))
+        return make_engine(self.name, LlamaCppSettings(model_name=model_name, **self.settings), prepared)
 
 
 def _check(key: str, value: object, source: str) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from sealroom.binding import Label, report_data
 from sealroom.collateral.bundle import BundleMember, EvidenceBundle
 from sealroom.engines.base import Engine
+from sealroom.engines.prepared_child import PreparedChild
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
 from sealroom.evidence import Attester
 from sealroom.room.boot import BootEvent, BootLog, BootState
@@ -47,9 +48,9 @@ _log = logging.getLogger("sealroom.room")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
-def chosen_engine(config: RoomConfig, model_name: str) -> Engine:
-    """The engine that the configuration names."""
-    return config.engine.make(model_name)
+def chosen_engine(config: RoomConfig, model_name: str, prepared: PreparedChild | None = None) -> Engine:
+    """The engine that the configuration names; ``prepared`` becomes its first child."""
+    return config.engine.make(model_name, prepared)
 
 
 def utc_now() -> datetime:
