@@ -111,7 +111,8 @@ async def serve_room(model: Path | None) -> None:
         room = MeasuredRoom(engine)
         listener = socket.create_server(("127.0.0.1", 0))
         server = GatewayServer(build_app(room, engine), room.limits, drain_seconds=1)
-        facts: dict[str, object] = {"port": listener.getsockname()[1], "root": room.hardware.root_fingerprint.hex()}
+        facts: dict[str, object] = {"port": listener.getsockname()[1], "root": room.hardware.root_fingerprint.hex(),
+                                    "engine_config": engine.config_digest.hex()}  # fmt: skip
         if isinstance(engine, LlamaCppEngine):
             facts |= {"engine_pid": engine.pid, "engine_socket": engine.socket, "engine_threads": ENGINE_THREADS}
         announce(facts)

@@ -65,6 +65,9 @@ bootloader = 10
 tee = 0
 snp = 23
 microcode = 84
+[engine]
+config_digest = ["sha256:{engine}"]
+insecure_layers = ["insecure-stub"]
 [unchecked]
 model = "a measurement of time"
 """
@@ -198,7 +201,8 @@ async def process(*arguments: str) -> AsyncIterator[dict[str, Any]]:
 
 async def room_service(stack: AsyncExitStack, facts: dict[str, Any]) -> RoomService:
     """A client that has verified the room."""
-    policy = load_policy(POLICY.format(root=facts["root"], zeros=bytes(48).hex()), source="bench")
+    document = POLICY.format(root=facts["root"], zeros=bytes(48).hex(), engine=facts["engine_config"])
+    policy = load_policy(document, source="bench")
     address = RoomAddress.parse(f"http://127.0.0.1:{facts['port']}")
     service = await stack.enter_async_context(RoomService(address, Session(policy)))
     await service.verify()

@@ -17,6 +17,7 @@ import pytest
 from sealroom.embedded import documents
 from sealroom.embedded.launch import Broker, Guest, publisher_key, seal_for_broker
 from sealroom.embedded.processes import Child, start
+from sealroom.room.engine_choice import EngineChoice
 from sealroom.testing.snp import SnpPlatform
 
 MODEL_FILE = Path(sys.prefix) / "share/sealroom/models/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -101,5 +102,7 @@ def _prepare(
         package=sealed.folder, publisher=publisher.digest, minimum_version=1, broker=owner.url,
         resource=sealed.resource, init_data_file="init-data.toml", engine=engine,
     ))  # fmt: skip
-    policy.write_text(documents.room_policy(guest.machine(), model_name=NAME, model_digest=sealed.digest, version=1))
+    pins = documents.EnginePins.of(EngineChoice.parse(engine, source="room.toml"), model_name=NAME)
+    policy.write_text(documents.room_policy(guest.machine(), model_name=NAME, model_digest=sealed.digest, version=1,
+                                            engine=pins))  # fmt: skip
     return RoomWorld(folder=folder, broker=broker, config=config, policy=policy)

@@ -54,6 +54,10 @@ def test_a_question_is_answered_by_a_room_that_proved_itself_and_nothing_is_left
     assert result["appraisal"]["accepted"] is True
     assert result["appraisal"]["simulated"] is True
     assert all(check["passed"] for check in result["appraisal"]["checks"])
+    by_name = {check["check"]: check for check in result["appraisal"]["checks"]}
+    assert by_name["engine.config-digest"]["source"] == "policy: [engine] config_digest"
+    assert "landlock-files" in by_name["engine.sandbox-layers"]["wanted"]
+    assert by_name["engine.insecure-layers"]["got"] == "none"
     assert result["model_digest"].startswith("sha256:")
     order = ["evidence", "verification", "key_release", "unsealing", "engine_ready", "first_token", "last_token"]
     marks = [result["timeline_ms"][name] for name in order]

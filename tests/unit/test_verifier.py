@@ -53,6 +53,8 @@ allow = ["smt"]
 [model]
 name = "SmolLM2"
 digest = ["sha256:{"11" * 32}"]
+[engine]
+sandbox_layers = ["landlock"]
 [init_data]
 "sealroom.model" = "smollm2"
 """

@@ -1,4 +1,4 @@
-"""``sealroom policy``: check a policy document, and say in words what it accepts."""
+"""``sealroom policy``: check a policy document, say in words what it accepts, write the part about the engine."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
-from sealroom.cli.input_files import read_policy_bytes
+from sealroom.cli.input_files import read_input, read_policy_bytes
+from sealroom.embedded.documents import EnginePins
+from sealroom.errors import MalformedError
 from sealroom.policy import Policy, explain, load_policy
+from sealroom.room.config import RoomConfig, parse_room_config
+from sealroom.sealed.stores import open_package
 
-__all__ = ["check_policy", "explain_policy", "register"]
+__all__ = ["check_policy", "engine_section", "explain_policy", "register"]
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The policy document; - reads stdin.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -20,6 +24,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Check and explain policies.", no_args_is_help=True, rich_markup_mode=None)
     group.command("check")(check_policy)
     group.command("explain")(explain_policy)
+    group.command("engine")(engine_section)
     app.add_typer(group, name="policy")
 
 
@@ -41,6 +46,40 @@ def explain_policy(file: _File, *, as_json: _Json = False) -> None:
     policy = _load(file)
     text = explain(policy)
     typer.echo(json.dumps({**_facts(policy), "explanation": text.splitlines()}) if as_json else text, nl=as_json)
+
+
+def engine_section(
+    config: Annotated[Path, typer.Argument(metavar="ROOM.TOML", help="The configuration of the room.")],
+    *,
+    model_name: Annotated[
+        str | None, typer.Option("--model", help="The model's name; else the one in the configured package.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Print the part [engine] of a policy that accepts a room with this configuration.
+
+    The digest holds for rooms of the same release of sealroom and of the engine as this installation.
+    """
+    room = _room_config(config)
+    pins = EnginePins.of(room.engine, model_name=model_name or _packaged_name(room))
+    if as_json:
+        digest = f"sha256:{pins.config_digest.hex()}"
+        typer.echo(json.dumps({"config_digest": digest, "sandbox_layers": list(pins.sandbox_layers)}))
+    else:
+        typer.echo(pins.section(), nl=False)
+
+
+def _room_config(path: Path) -> RoomConfig:
+    try:
+        text = read_input(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedError("room.config", "the configuration is not UTF-8", where=str(path)) from None
+    return parse_room_config(text, source=str(path), folder=path.parent)
+
+
+def _packaged_name(room: RoomConfig) -> str:
+    package = open_package(room.package, publisher=room.publisher, minimum_version=room.minimum_version)
+    return package.manifest.name
 
 
 def _load(file: Path) -> Policy:

@@ -4,12 +4,16 @@ Each function returns the text of one file. All values come from the caller; not
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
+from sealroom.engines.llama_cpp_parameters import config_digest
+from sealroom.engines.llama_cpp_settings import LlamaCppSettings
 from sealroom.kbs.init_data import MODEL_KEY
+from sealroom.room.engine_choice import EngineChoice
 
-__all__ = ["Machine", "init_data", "release_policy", "room_config", "room_policy"]
+__all__ = ["EnginePins", "Machine", "init_data", "release_policy", "room_config", "room_policy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,34 @@ allow = ["smt"]
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnginePins:
+    """What a caller's policy pins about the engine."""
+
+    config_digest: bytes
+    sandbox_layers: tuple[str, ...]
+    insecure_layers: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, engine: EngineChoice, *, model_name: str) -> Self:
+        """Of the engine that a room runs whose configuration says ``engine``."""
+        settings = LlamaCppSettings(model_name=model_name, **engine.settings)
+        layers = tuple(sorted(layer.value for layer in settings.enforced_layers))
+        return cls(config_digest=config_digest(settings), sandbox_layers=layers)
+
+    def section(self) -> str:
+        """``[engine]``."""
+        lists = {"sandbox_layers": self.sandbox_layers, "insecure_layers": self.insecure_layers}
+        named = "".join(f"{name} = {_texts(layers)}\n" for name, layers in lists.items() if layers)
+        return f"""\
+# How the engine runs, and what has to hold it in. The digest covers settings, system calls, readable paths and
+# required layers. `sealroom policy engine ROOM.toml` computes both for a room's configuration, on an installation of
+# the room's own version; `sealroom inspect` of a room's evidence shows what that room states.
+[engine]
+config_digest = ["sha256:{self.config_digest.hex()}"]
+{named}"""
+
+
 def init_data(model_name: str) -> str:
     """What the guest is launched for; its digest stands in HOST_DATA."""
     return f"""\
@@ -67,7 +99,7 @@ name = "release of {model_name}"
 """
 
 
-def room_policy(machine: Machine, *, model_name: str, model_digest: bytes, version: int) -> str:
+def room_policy(machine: Machine, *, model_name: str, model_digest: bytes, version: int, engine: EnginePins) -> str:
     """What a caller demands before a prompt leaves."""
     return f"""\
 # What a caller demands of a room before a prompt is sent.
@@ -79,7 +111,8 @@ name = "rooms that serve {model_name}"
 name = {_text(model_name)}
 digest = ["sha256:{model_digest.hex()}"]
 minimum_version = {version}
-"""
+
+{engine.section()}"""
 
 
 def room_config(
@@ -116,6 +149,10 @@ init_data = {_text(init_data_file)}
 name = "llama.cpp"
 {settings}
 """
+
+
+def _texts(values: Sequence[str]) -> str:
+    return "[" + ", ".join(map(_text, values)) + "]"
 
 
 def _text(value: str) -> str:

@@ -28,6 +28,7 @@ from sealroom.embedded.launch import (
 from sealroom.embedded.state import State
 from sealroom.embedded.timeline import Timeline
 from sealroom.errors import UnavailableError
+from sealroom.room.engine_choice import EngineChoice
 from sealroom.sealed.publisher import PublisherKey
 from sealroom.testing.snp_store import platform_at
 
@@ -117,9 +118,11 @@ async def embedded_system(
         guest = await start.guest(name)
         broker = await broker_child
         sealed, publisher = await start.seal(source, name, guest, broker)
-        policy_file = _write_room_policy(state, guest, sealed)
         config = _room_config(state, sealed, publisher, broker, engine or {})
+        policy = asyncio.create_task(asyncio.to_thread(_write_room_policy, state, guest, sealed, engine or {}))
+        stack.push_async_callback(_settle, policy)
         room_url = await start.room(config)
+        policy_file = await policy
         yield EmbeddedSystem(state=state, guest=guest, publisher=publisher, broker=broker, sealed=sealed,
                              room_url=room_url, policy_file=policy_file, children=start.children)  # fmt: skip
 
@@ -200,10 +203,13 @@ class _Start:
         return child
 
 
-def _write_room_policy(state: State, guest: Guest, sealed: SealedRecord) -> Path:
+def _write_room_policy(state: State, guest: Guest, sealed: SealedRecord, engine: Mapping[str, object]) -> Path:
+    """The caller's side knows what the room should run, not what it says that it runs."""
+    choice = EngineChoice.parse(engine, source=str(state.room_config))
     text = documents.room_policy(
-        guest.machine(), model_name=sealed.name, model_digest=sealed.digest, version=sealed.version
-    )
+        guest.machine(), model_name=sealed.name, model_digest=sealed.digest, version=sealed.version,
+        engine=documents.EnginePins.of(choice, model_name=sealed.name),
+    )  # fmt: skip
     state.room_policy.write_text(text)
     return state.room_policy
 
@@ -224,7 +230,7 @@ def _room_config(
     return state.room_config
 
 
-async def _settle(task: "asyncio.Task[Broker]") -> None:
+async def _settle(task: "asyncio.Task[Any]") -> None:
     """A step that ran beside another: whatever became of it, it is over before its child is stopped."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -31,6 +31,7 @@ minimum_tcb = "no policy was given, so nothing says how new the firmware must be
 freshness = "no policy was given; a recording answers no nonce of ours"
 report_data = "no policy was given, so nothing says what the evidence must be bound to"
 model = "no policy was given, so nothing says which model to expect"
+engine = "no policy was given, so nothing says how the engine must run"
 init_data = "no policy was given, so nothing says which init-data to expect"
 """
 

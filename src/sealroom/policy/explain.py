@@ -89,6 +89,8 @@ def _room(policy: Policy) -> Iterator[str]:
         yield from _section("Rooms: none, for want of a table [model]")
     if policy.engine is not None:
         yield from _engine(policy.engine)
+    elif policy.model is not None and "engine" not in policy.unchecked:
+        yield from _section("Rooms: none, for want of a table [engine]")
 
 
 def _model(rules: ModelRules) -> Iterator[str]:
@@ -104,6 +106,7 @@ def _engine(rules: EngineRules) -> Iterator[str]:
     yield from (f"  configuration sha256:{digest.hex()}" for digest in rules.config_digest)
     if rules.sandbox_layers:
         yield f"  inside all of: {', '.join(rules.sandbox_layers)}"
+    yield from (f"  LETS PASS the layer {layer}" for layer in rules.insecure_layers)
 
 
 def _unchecked(policy: Policy) -> Iterator[str]:

@@ -9,6 +9,7 @@ from sealroom.errors import MalformedError
 from sealroom.evidence import Tee
 from sealroom.policy.document import Table, read_document
 from sealroom.policy.model import (
+    INSECURE_LAYER,
     SNP_ALLOWANCES,
     SNP_TCB_PARTS,
     UNCHECKABLE,
@@ -34,7 +35,7 @@ _SNP = (
     "author_key_digest", "family_id", "image_id", "chip_id", "minimum_guest_svn", "allow",
 )  # fmt: skip
 _MODEL = ("name", "digest", "package_digest", "minimum_version")
-_ENGINE = ("name", "config_digest", "sandbox_layers")
+_ENGINE = ("name", "config_digest", "sandbox_layers", "insecure_layers")
 _REQUIRE = ("when", "because", "fix")
 
 
@@ -65,7 +66,7 @@ def load_policy(text: str | bytes, *, source: str) -> Policy:
         trust=trust,
         snp=_snp(top.table("snp", _SNP), unchecked) if Tee.SNP in trust.tees else None,
         model=_model(top.table("model", _MODEL), unchecked) if "model" in top else None,
-        engine=_engine(top.table("engine", _ENGINE)) if "engine" in top else None,
+        engine=_engine(top.table("engine", _ENGINE), unchecked) if "engine" in top else None,
         init_data=_init_data(top, unchecked),
         require=_require(top),
         unchecked=unchecked,
@@ -182,17 +183,29 @@ def _model(table: Table, unchecked: Mapping[str, str]) -> ModelRules:
     )
 
 
-def _engine(table: Table) -> EngineRules:
+def _engine(table: Table, unchecked: Mapping[str, str]) -> EngineRules:
+    _not_both(table, "engine", unchecked)
     rules = EngineRules(
         name=table.texts("name"),
         config_digest=table.digests("config_digest"),
         sandbox_layers=table.texts("sandbox_layers"),
+        insecure_layers=_insecure_layers(table),
     )
-    if not (rules.name or rules.config_digest or rules.sandbox_layers):
-        raise MalformedError("policy.missing-key", "the table [engine] is empty", where=table.where("name"),
-                             expected=", ".join(_ENGINE),
-                             hint="leave the table out, or name what is accepted")  # fmt: skip
+    if not (rules.config_digest or rules.sandbox_layers):  # a name says nothing of how it runs
+        raise MalformedError("policy.nothing-pinned", "the policy pins nothing of how an engine runs",
+                             where=table.where("config_digest"), expected="config_digest or sandbox_layers",
+                             hint='name one, or give a reason in place of [engine]: [unchecked] engine = "why"',
+                             )  # fmt: skip
     return rules
+
+
+def _insecure_layers(table: Table) -> tuple[str, ...]:
+    layers = table.texts("insecure_layers")
+    for layer in layers:
+        if not layer.startswith(INSECURE_LAYER):
+            raise table.bad_value("insecure_layers", layer, f"a name that begins with {INSECURE_LAYER}",
+                                  "layers that protect belong in sandbox_layers")  # fmt: skip
+    return layers
 
 
 def _init_data(top: Table, unchecked: Mapping[str, str]) -> Mapping[str, str]:

@@ -13,6 +13,7 @@ from sealroom.policy.requirements import Requirement
 from sealroom.tees.snp.tcb import PARTS
 
 __all__ = [
+    "INSECURE_LAYER",
     "SNP_ALLOWANCES",
     "SNP_TCB_PARTS",
     "UNCHECKABLE",
@@ -27,8 +28,11 @@ SNP_TCB_PARTS: Mapping[str, tuple[str, ...]] = {product.value: tuple(parts) for 
 SNP_ALLOWANCES = ("debug", "migrate_ma", "masked_chip_id", "smt", "cxl")
 """What a policy must name to let pass."""
 
-UNCHECKABLE = ("measurement", "minimum_tcb", "freshness", "report_data", "model", "init_data")
+UNCHECKABLE = ("measurement", "minimum_tcb", "freshness", "report_data", "model", "engine", "init_data")
 """What a policy may leave open, by hand and with a reason."""
+
+INSECURE_LAYER = "insecure-"
+"""How the name of a sandbox layer begins that takes protection away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,8 @@ class EngineRules:
     name: tuple[str, ...]
     config_digest: tuple[bytes, ...]
     sandbox_layers: tuple[str, ...]
+    insecure_layers: tuple[str, ...]
+    """Layers that take protection away, and are accepted all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

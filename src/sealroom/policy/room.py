@@ -1,11 +1,11 @@
 """Checks on the room statement: its window, the model, the engine (``spec/policy.md`` section 2.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sealroom.evidence import Check
 from sealroom.policy.checks import accepted_bytes, accepted_word, left_open
-from sealroom.policy.model import EngineRules, ModelRules, Policy
+from sealroom.policy.model import INSECURE_LAYER, EngineRules, ModelRules, Policy
 from sealroom.policy.subject import statement_window
 from sealroom.statement import RoomStatement
 
@@ -23,8 +23,7 @@ def room_checks(policy: Policy, statement: RoomStatement, at: datetime) -> Itera
         yield Check(name="model", got=statement.model_name, wanted="a model that the policy names", passed=False,
                     source="default", code="policy.no-model",
                     fix="add a table [model] with name and digest to the policy")  # fmt: skip
-    if policy.engine is not None:
-        yield from _engine(policy.engine, statement)
+    yield from _engine(policy, statement)
 
 
 def _window(policy: Policy, statement: RoomStatement, at: datetime) -> Check:
@@ -61,7 +60,41 @@ def _model(rules: ModelRules, statement: RoomStatement) -> Iterator[Check]:
     )
 
 
-def _engine(rules: EngineRules, statement: RoomStatement) -> Iterator[Check]:
+def _engine(policy: Policy, statement: RoomStatement) -> Iterator[Check]:
+    stated = (
+        f"{statement.engine_name} {statement.engine_version}, configuration"
+        f" sha256:{statement.engine_config_digest.hex()}, layers: {_listed(statement.sandbox_layers)}"
+    )
+    if policy.engine is not None:
+        yield from _pinned_engine(policy.engine, statement)
+    elif "engine" in policy.unchecked:
+        yield left_open(policy, "engine", "engine", stated)
+    else:
+        yield Check(name="engine", got=stated, wanted="an engine whose configuration or sandbox the policy names",
+                    passed=False, source="default", code="policy.no-engine",
+                    fix="add a table [engine] with config_digest or sandbox_layers to the policy")  # fmt: skip
+    yield _insecure_layers(() if policy.engine is None else policy.engine.insecure_layers, statement)
+
+
+def _insecure_layers(accepted: tuple[str, ...], statement: RoomStatement) -> Check:
+    """Made whatever else the policy leaves open: who runs an engine without its sandbox has to be told to."""
+    found = [layer for layer in statement.sandbox_layers if layer.startswith(INSECURE_LAYER)]
+    return Check(
+        name="engine.insecure-layers",
+        got=_listed(found),
+        wanted=f"none but {', '.join(accepted)}" if accepted else "none",
+        passed=all(layer in accepted for layer in found),
+        source="policy: [engine] insecure_layers" if accepted else "default",
+        code="engine.insecure-layer",
+        fix="run the engine in its sandbox; for development name the layer in [engine] insecure_layers",
+    )
+
+
+def _listed(layers: Sequence[str]) -> str:
+    return ", ".join(layers) or "none"
+
+
+def _pinned_engine(rules: EngineRules, statement: RoomStatement) -> Iterator[Check]:
     if rules.name:
         yield accepted_word("engine.name", statement.engine_name, rules.name, source="policy: [engine] name",
                             fix="use a room with an accepted engine")  # fmt: skip
@@ -73,7 +106,7 @@ def _engine(rules: EngineRules, statement: RoomStatement) -> Iterator[Check]:
         missing = [layer for layer in rules.sandbox_layers if layer not in statement.sandbox_layers]
         yield Check(
             name="engine.sandbox-layers",
-            got=", ".join(statement.sandbox_layers) or "none",
+            got=_listed(statement.sandbox_layers),
             wanted="all of: " + ", ".join(rules.sandbox_layers),
             passed=not missing,
             source="policy: [engine] sandbox_layers",

@@ -17,6 +17,7 @@ __all__ = ["SimulatedRoom"]
 
 _NONCE = b"\x5e" * 32
 _MODEL_DIGEST = b"\x0d" * 32
+_ENGINE_DIGEST = b"\x0e" * 32
 _POLICY = """\
 policy = 1
 name = "simulated room"
@@ -31,6 +32,8 @@ allow = ["smt"]
 [model]
 name = "model"
 digest = ["sha256:{model}"]
+[engine]
+config_digest = ["sha256:{engine}"]
 [unchecked]
 init_data = "a test's room has none"
 """
@@ -52,6 +55,7 @@ class SimulatedRoom:
             product=platform.product.value,
             floor="\n".join(f"{part} = {level}" for part, level in platform.tcb.items()),
             model=_MODEL_DIGEST.hex(),
+            engine=_ENGINE_DIGEST.hex(),
         )
         self.policy = load_policy(document, source="sealroom.testing.attested")
 
@@ -68,7 +72,7 @@ class SimulatedRoom:
             package_digest=bytes(32),
             engine_name="none",
             engine_version="1",
-            engine_config_digest=bytes(32),
+            engine_config_digest=_ENGINE_DIGEST,
             sandbox_layers=(),
             software_version="0.1.0",
             created_at=at,

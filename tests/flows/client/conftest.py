@@ -25,6 +25,8 @@ microcode = 84
 [model]
 name = "small"
 digest = ["sha256:{zero}"]
+[engine]
+config_digest = ["sha256:{zero}"]
 """
 
 

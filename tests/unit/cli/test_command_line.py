@@ -97,7 +97,7 @@ def test_the_first_page_says_in_one_whole_line_what_each_verb_does(capsys: pytes
 
 
 @pytest.mark.parametrize(
-    "verb", [*VERBS, "policy check", "policy explain", "broker run", "broker log", "broker floor"]
+    "verb", [*VERBS, "policy check", "policy explain", "policy engine", "broker run", "broker log", "broker floor"]
 )
 def test_no_switch_offers_its_own_opposite(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run([*verb.split(), "--help"]) == 0

@@ -1,6 +1,7 @@
 """verify, policy and inspect as a person and as a program meet them."""
 
 import json
+import tomllib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from sealroom.binding import Label, report_data
 from sealroom.cli.main import _run
 from sealroom.collateral import BundleMember, EvidenceBundle, parse_bundle
+from sealroom.engines.llama_cpp import LlamaCppEngine
+from sealroom.engines.llama_cpp_settings import LlamaCppSettings
+from sealroom.engines.sandbox.layers import DEFAULT_REQUIRED
 from sealroom.kbs.init_data import write_init_data
 from sealroom.pem import as_pem
 from sealroom.sealed.publisher import PublisherKey
@@ -73,7 +77,8 @@ class Desk:
             f'policy = 1\nname = "desk"\n[trust]\ntees = ["snp"]\n'
             f'insecure_simulated = ["sha256:{self.platform.root_fingerprint.hex()}"]\n'
             f'[snp]\nmeasurement = ["{"4d" * 48}"]\nallow = ["smt"]\n[snp.minimum_tcb.Genoa]\n{floor}\n'
-            f'[model]\nname = "SmolLM2"\ndigest = ["sha256:{"11" * 32}"]\n{extra}',
+            f'[model]\nname = "SmolLM2"\ndigest = ["sha256:{"11" * 32}"]\n'
+            f'[engine]\nsandbox_layers = ["landlock"]\n{extra}',
             encoding="utf-8",
         )
         return path
@@ -225,6 +230,47 @@ def test_a_policy_is_checked_and_explained(desk: Desk) -> None:
     assert "4d" * 48 in explained.out
     assert desk.run("policy", "check", policy, "--json").json["unchecked"] == {"freshness": "a recording"}
     assert desk.run("policy", "explain", policy, "--json").json["explanation"][0].startswith('Policy "desk"')
+
+
+_ROOM = f"""\
+room = 1
+[model]
+package = "p"
+publisher = "sha256:{"11" * 32}"
+[release]
+broker = "http://127.0.0.1:1"
+resource = "models/small/v1"
+[engine]
+slots = 3
+"""
+
+
+def test_the_part_of_a_policy_about_the_engine_is_what_a_room_of_that_configuration_states(desk: Desk) -> None:
+    room = desk.folder / "room.toml"
+    room.write_text(_ROOM)
+    stated = LlamaCppEngine(LlamaCppSettings(model_name="small", slots=3))
+
+    found = desk.run("policy", "engine", room, "--model", "small")
+
+    section = tomllib.loads(found.out)["engine"]
+    assert section["config_digest"] == [f"sha256:{stated.config_digest.hex()}"]
+    assert set(section["sandbox_layers"]) == DEFAULT_REQUIRED
+    assert desk.run("policy", "engine", room, "--model", "small", "--json").json == {
+        "config_digest": section["config_digest"][0], "sandbox_layers": section["sandbox_layers"],
+    }  # fmt: skip
+    room.write_text(_ROOM + "insecure_allow_missing_layers = true\n")
+    insecure = tomllib.loads(desk.run("policy", "engine", room, "--model", "small").out)["engine"]
+    assert insecure.keys() == {"config_digest"}, "to accept a missing sandbox, somebody has to write it by hand"
+    assert insecure["config_digest"] != section["config_digest"]
+
+
+def test_the_engines_part_needs_a_model_whose_name_is_known(desk: Desk) -> None:
+    room = desk.folder / "room.toml"
+    room.write_text(_ROOM)
+
+    assert desk.run("policy", "engine", room).status != 0
+    room.write_bytes(b"room = 1\n\xff")
+    assert "(room.config)" in desk.run("policy", "engine", room, "--model", "small").err
 
 
 def test_a_policy_with_a_typing_error_is_refused_with_line_and_hint(desk: Desk) -> None:

@@ -55,6 +55,7 @@ minimum_version = 2
 name = ["llama.cpp"]
 config_digest = ["{_DIGEST}"]
 sandbox_layers = ["landlock"]
+insecure_layers = ["insecure-stub"]
 
 [init_data]
 "sealroom.model" = "smollm2"
@@ -160,8 +161,9 @@ def test_a_minimum_tcb_that_forgets_a_part_is_an_error(part: str) -> None:
         ('name = "whole"', 'name = ""', "policy.bad-value", 2),
         ('name = "whole"', 'name = "a\\u001b[2J"', "policy.bad-value", 2),
         ("policy = 1", "policy = 2", "policy.version", 1),
+        ('["insecure-stub"]', '["stub"]', "policy.bad-value", 41),
         ("minimum_version = 2", "minimum_version = 0", "policy.bad-value", 35),
-        ('when = "claims', 'when = "claim', "policy.bad-expression", 46),
+        ('when = "claims', 'when = "claim', "policy.bad-expression", 47),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_with_its_key_and_line(old: str, new: str, code: str, line: int) -> None:
@@ -196,7 +198,8 @@ def test_a_required_key_that_is_absent_is_named(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "addition", ['model = "why"\n', 'measurement = "why"\n', 'minimum_tcb = "why"\n', 'init_data = "why"\n']
+    "addition",
+    ['model = "why"\n', 'engine = "why"\n', 'measurement = "why"\n', 'minimum_tcb = "why"\n', 'init_data = "why"\n'],
 )
 def test_what_is_pinned_and_unchecked_at_once_is_a_contradiction(addition: str) -> None:
     assert _refused(WHOLE + addition).code == "policy.contradiction"
@@ -217,12 +220,24 @@ def test_rules_for_a_tee_that_is_not_accepted_are_refused() -> None:
     assert _refused(without.replace("[trust]", '[trust]\ntees = ["tdx"]')).code == "policy.tee-without-rules"
 
 
-@pytest.mark.parametrize("table", ["[engine]", "[init_data]"])
-def test_an_empty_table_is_refused_rather_than_taken_for_anything(table: str) -> None:
+@pytest.mark.parametrize(
+    ("table", "code"), [("[engine]", "policy.nothing-pinned"), ("[init_data]", "policy.missing-key")]
+)
+def test_an_empty_table_is_refused_rather_than_taken_for_anything(table: str, code: str) -> None:
     head, _, tail = WHOLE.partition(table)
     rest = tail[tail.index("\n[") :]
 
-    assert _refused(f"{head}{table}{rest}").code == "policy.missing-key"
+    assert _refused(f"{head}{table}{rest}").code == code
+
+
+@pytest.mark.parametrize("kept", ["config_digest", "sandbox_layers"])
+def test_an_engine_of_which_only_the_name_is_pinned_is_an_error(kept: str) -> None:
+    """A name says nothing of how it runs; either of the other two does."""
+    pins = {"config_digest": f'config_digest = ["{_DIGEST}"]\n', "sandbox_layers": 'sandbox_layers = ["landlock"]\n'}
+    nameless = WHOLE.replace(pins["config_digest"], "").replace(pins["sandbox_layers"], "")
+
+    assert _refused(nameless).code == "policy.nothing-pinned"
+    assert load_policy(nameless.replace("[engine]\n", "[engine]\n" + pins[kept]), source="x").engine
 
 
 @pytest.mark.parametrize(
@@ -285,6 +300,6 @@ def test_every_code_that_the_code_can_raise_stands_in_a_specification() -> None:
 
 def test_the_built_in_default_leaves_open_by_name_whatever_it_does_not_pin() -> None:
     assert set(default_policy().unchecked) == {
-        "measurement", "minimum_tcb", "freshness", "report_data", "model", "init_data",
+        "measurement", "minimum_tcb", "freshness", "report_data", "model", "engine", "init_data",
     }  # fmt: skip
     assert default_policy().trust_roots.insecure_simulated == frozenset()

@@ -33,6 +33,8 @@ name = "SmolLM2"
 digest = ["sha256:{"11" * 32}"]
 package_digest = ["sha256:{"22" * 32}"]
 minimum_version = 3
+"""
+_ENGINE = f"""\
 [engine]
 name = ["llama.cpp"]
 config_digest = ["sha256:{"33" * 32}"]
@@ -40,7 +42,7 @@ sandbox_layers = ["landlock"]
 """
 
 
-def _room(machine: Machine, *, seconds: float = 0, document: str = _MODEL, **changes: Any) -> Appraisal:
+def _room(machine: Machine, *, seconds: float = 0, document: str = _MODEL + _ENGINE, **changes: Any) -> Appraisal:
     policy = load_policy(machine.document + document, source="test.toml")
     statement = replace(_STATEMENT, **changes)
     subject = Subject.room(statement, expected_report_data=REPORT_DATA, nonce_answered=True)
@@ -62,6 +64,7 @@ def test_the_room_that_the_policy_describes_is_accepted(machine: Machine) -> Non
         ({"engine_config_digest": bytes(32)}, "engine.config-digest-not-accepted"),
         ({"sandbox_layers": ("seccomp",)}, "engine.sandbox-layer-missing"),
         ({"sandbox_layers": ()}, "engine.sandbox-layer-missing"),
+        ({"sandbox_layers": ("landlock", "insecure-missing-layers-allowed")}, "engine.insecure-layer"),
         ({"seconds": 3601}, "statement.expired"),
         ({"seconds": -61}, "statement.not-yet-valid"),
         ({"not_after": AT + timedelta(seconds=10), "seconds": 11}, "statement.expired"),
@@ -79,13 +82,51 @@ def test_clocks_may_differ_by_a_minute(machine: Machine) -> None:
 
 
 def test_a_policy_without_a_model_refuses_every_room_unless_it_says_why(machine: Machine) -> None:
-    assert failed(_room(machine, document="")) == ["policy.no-model"]
-    assert _room(machine, document='model = "any will do here"\n').accepted
+    assert failed(_room(machine, document=_ENGINE)) == ["policy.no-model"]
+    assert _room(machine, document='model = "any will do here"\n' + _ENGINE).accepted
+
+
+def test_a_policy_without_an_engine_refuses_every_room_unless_it_says_why(machine: Machine) -> None:
+    assert failed(_room(machine, document=_MODEL)) == ["policy.no-engine"]
+    left_open = _room(machine, document='engine = "a laboratory"\n' + _MODEL)
+
+    assert left_open.accepted
+    (shown,) = [check for check in left_open.checks if check.name == "engine"]
+    assert shown.code == "policy.unchecked"
+    assert "a laboratory" in shown.wanted
+    for stated in ("llama.cpp", "33" * 32, "landlock, seccomp"):
+        assert stated in shown.got
+
+
+_PINNED = f'config_digest = ["sha256:{"33" * 32}"]\n'
+
+
+@pytest.mark.parametrize("engine", ["[engine]\n" + _PINNED, ""])
+def test_an_insecure_layer_is_refused_even_where_layers_are_not_pinned_or_the_engine_is_left_open(
+    machine: Machine, engine: str
+) -> None:
+    """An engine without its sandbox must not pass because nobody thought of asking."""
+    document = ("" if engine else 'engine = "any"\n') + _MODEL + engine
+    appraisal = _room(machine, document=document, sandbox_layers=("landlock", "insecure-stub"))
+
+    assert failed(appraisal) == ["engine.insecure-layer"]
+    assert "insecure-stub" in appraisal.failures[0].got
+
+
+def test_an_insecure_layer_passes_where_the_policy_names_it_and_no_other_does(machine: Machine) -> None:
+    document = _MODEL + "[engine]\n" + _PINNED + 'insecure_layers = ["insecure-stub"]\n'
+
+    named = _room(machine, document=document, sandbox_layers=("insecure-stub",))
+    assert named.accepted
+    assert "insecure-stub" in next(check.got for check in named.checks if check.name == "engine.insecure-layers")
+    assert _room(machine, document=document).accepted
+    other = _room(machine, document=document, sandbox_layers=("insecure-stub", "insecure-missing-layers-allowed"))
+    assert failed(other) == ["engine.insecure-layer"]
 
 
 def test_evidence_without_our_nonce_is_not_fresh_unless_the_policy_leaves_it_open(machine: Machine) -> None:
-    for document, codes in ((_MODEL, ["freshness.no-nonce"]), ('freshness = "a recording"\n' + _MODEL, [])):
-        policy = load_policy(machine.document + document, source="test.toml")
+    for document, codes in (("", ["freshness.no-nonce"]), ('freshness = "a recording"\n', [])):
+        policy = load_policy(machine.document + document + _MODEL + _ENGINE, source="test.toml")
         subject = Subject.room(_STATEMENT, expected_report_data=REPORT_DATA, nonce_answered=False)
         assert failed(appraise(policy, machine.claims(policy), subject=subject, at=AT)) == codes
 

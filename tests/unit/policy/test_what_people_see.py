@@ -13,6 +13,7 @@ def test_the_explanation_names_everything_that_is_pinned_and_everything_that_is_
 
     for expected in (
         "ab" * 48, "cd" * 32, "microcode 84", "SmolLM2-135M-Instruct", "version 2 or later", "llama.cpp", "landlock",
+        "LETS PASS the layer insecure-stub",
         "sealroom.model", "claims.details.abi_major >= 1", "older firmware is not tested", "SIMULATED root",
         "refuses: debug", "refuses: migrate_ma", "NOT CHECKED", "freshness: recordings", "600 seconds",
     ):  # fmt: skip

@@ -66,7 +66,11 @@ async def setting(tmp_path: Path, snp_platform: SnpPlatform) -> AsyncIterator[Se
         keys=KeyGenerations(at=now, lifetime=timedelta(hours=12), overlap=timedelta(hours=1)),
         config=config_for(tmp_path, publisher),
     ))  # fmt: skip
-    policy = documents.room_policy(guest.machine(), model_name=NAME, model_digest=package.model_digest, version=3)
+    pins = documents.EnginePins(
+        config_digest=engine.config_digest, sandbox_layers=engine.layers, insecure_layers=engine.layers
+    )
+    policy = documents.room_policy(guest.machine(), model_name=NAME, model_digest=package.model_digest, version=3,
+                                   engine=pins)  # fmt: skip
     yield Setting(room, policy, attester)
     await room.close()
 
