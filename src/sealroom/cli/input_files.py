@@ -1,12 +1,22 @@
 """Files that a command reads: bounded, and a missing one is the caller's mistake rather than a stack trace."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sealroom.errors import MalformedError, MisuseError
+from sealroom.errors import MalformedError, MisuseError, SealroomError
 
-__all__ = ["MAX_INPUT", "expand_home", "parse_hex_option", "parse_time_option", "read_input", "read_policy_bytes"]
+__all__ = [
+    "MAX_INPUT",
+    "expand_home",
+    "naming",
+    "parse_hex_option",
+    "parse_time_option",
+    "read_input",
+    "read_policy_bytes",
+]
 
 MAX_INPUT = 16 * 1024 * 1024
 _STDIN = Path("-")
@@ -32,6 +42,17 @@ def read_input(path: Path, *, limit: int = MAX_INPUT) -> bytes:
         raise MalformedError("cli.too-large", "the file is too large", where=str(path),
                              expected=f"at most {limit} bytes")  # fmt: skip
     return raw
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error about the bytes of ``path`` name the file, where it names no place itself."""
+    try:
+        yield
+    except SealroomError as error:
+        if error.where is None:
+            error.where = str(path)
+        raise
 
 
 def expand_home(path: Path, *, option: str) -> Path:

@@ -14,7 +14,7 @@ import typer
 
 from sealroom.broker.admin_client import read_admin_token, register_key, require_private_way
 from sealroom.broker.registration import Registration
-from sealroom.cli.input_files import expand_home, read_input, read_policy_bytes
+from sealroom.cli.input_files import expand_home, naming, read_input, read_policy_bytes
 from sealroom.cli.progress import Steps
 from sealroom.errors import MisuseError, UnavailableError
 from sealroom.kbs.messages import ResourceId
@@ -77,7 +77,7 @@ def seal(  # noqa: PLR0913  each is an option of the command
     keeping = _Keeping(
         registering=_registering(broker, policy, admin_token, keep_older=keep_older), key_file=key_file
     )
-    recipients = [load_recipient(read_input(path, limit=4096)) for path in recipient or ()]
+    recipients = [_recipient(path) for path in recipient or ()]
     _require_a_keeper(keeping, recipients)
     publisher = _publisher(publisher_key)
     with Steps() as steps:
@@ -213,10 +213,16 @@ def _require_a_keeper(keeping: _Keeping, recipients: Sequence[Recipient]) -> Non
         refuse_existing_key_file(keeping.key_file)
 
 
+def _recipient(path: Path) -> Recipient:
+    with naming(path):
+        return load_recipient(read_input(path, limit=4096))
+
+
 def _publisher(path: Path | None) -> PublisherKey:
     place = expand_home(path or _DEFAULT_PUBLISHER, option="--publisher-key")
     if place.exists():
-        return PublisherKey.from_pem(read_input(place, limit=4096))
+        with naming(place):
+            return PublisherKey.from_pem(read_input(place, limit=4096))
     key = PublisherKey.generate()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +241,8 @@ def _find_key(package: SealedPackage, key_file: Path | None, recipient_key: Path
     if key_file is not None:
         return read_key_file(key_file, package_digest=package.package_digest)
     assert recipient_key is not None  # noqa: S101  for the type checker: one of them is given
-    private_key = load_recipient_key(read_input(recipient_key, limit=4096))
+    with naming(recipient_key):
+        private_key = load_recipient_key(read_input(recipient_key, limit=4096))
     return open_wrap(package.wraps, private_key, package.package_digest)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sealroom.cli.collateral_files import collateral_from
-from sealroom.cli.input_files import parse_hex_option, parse_time_option, read_input, read_policy_bytes
+from sealroom.cli.input_files import naming, parse_hex_option, parse_time_option, read_input, read_policy_bytes
 from sealroom.errors import MisuseError
 from sealroom.evidence import Appraisal, Tee
 from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal
@@ -48,11 +48,13 @@ def verify(
     if _is_bundle(raw):
         _refuse_options("a bundle brings its own", collateral=collateral, report_data=report_data)
         expected = parse_hex_option(nonce, option="--nonce", size=32)
-        appraisal = appraise_room(raw, rules, nonce=expected, at=when)
+        with naming(evidence):
+            appraisal = appraise_room(raw, rules, nonce=expected, at=when)
     else:
         _refuse_options("a bare report answers no nonce; use --report-data", nonce=nonce)
-        appraisal = _judge_report(raw, tee, rules, when, collateral or [],
-                                  parse_hex_option(report_data, option="--report-data", size=64))  # fmt: skip
+        bound = parse_hex_option(report_data, option="--report-data", size=64)
+        with naming(evidence):
+            appraisal = _judge_report(raw, tee, rules, when, collateral or [], bound)
     typer.echo(json.dumps(appraisal_as_dict(appraisal)) if as_json else render_appraisal(appraisal), nl=as_json)
     if not appraisal.accepted:
         raise typer.Exit(1)

@@ -107,9 +107,8 @@ def encode_key_file(model_key: ModelKey, package_digest: bytes) -> bytes:
     })  # fmt: skip
 
 
-def parse_key_file(raw: bytes, *, package_digest: bytes) -> ModelKey:
-    """The key in a key file, if the file is for the package of ``package_digest``."""
-    where = "key file"
+def parse_key_file(raw: bytes, *, package_digest: bytes, where: str = "key file") -> ModelKey:
+    """The key in a key file, if the file is for the package of ``package_digest``; errors name it ``where``."""
     document = strict_json.parse(raw, code=_MALFORMED, where=where)
     strict_json.check_header(document, _KEY_FILE, 1, where=where)
     members = frozenset({"format", "format_version", "key", "package_digest"})

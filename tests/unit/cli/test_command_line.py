@@ -260,3 +260,30 @@ def test_a_policy_for_the_broker_is_refused_with_the_name_of_its_file(
 
     assert _run(["broker", "policy", "set", "models/a/b", str(wrong), "--state", str(tmp_path)]) == 3
     assert f"{wrong}:2" in capsys.readouterr().err
+
+
+def test_whatever_is_wrong_with_a_key_the_error_names_its_file_and_nothing_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, wrong, sealed = tmp_path / "model.gguf", tmp_path / "wrong", tmp_path / "sealed"
+    model.write_bytes(b"GGUF")
+    wrong.write_text("5ec2e7" * 20)
+    wrong.chmod(0o600)
+    to = ["--output", str(sealed), "--publisher-key", str(tmp_path / "publisher.pem")]
+    assert _run(["seal", str(model), "--key-file", str(tmp_path / "key"), *to]) == 0
+    for words in (
+        ["unseal", str(sealed), "--key-file", str(wrong)],
+        ["unseal", str(sealed), "--recipient-key", str(wrong)],
+        ["seal", str(model), "--recipient", str(wrong)],
+        ["seal", str(model), "--key-file", str(tmp_path / "other"), "--publisher-key", str(wrong)],
+    ):
+        capsys.readouterr()
+        assert _run(words) == 3
+        shown = capsys.readouterr().err
+        assert str(wrong) in shown, words
+        assert "5ec2e7" not in shown, words
+
+
+def test_evidence_that_is_none_is_named(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["verify", str(policy)]) == 3
+    assert f"where:    {policy}" in capsys.readouterr().err

@@ -29,4 +29,4 @@ def refuse_existing_key_file(path: Path) -> None:
 
 def read_key_file(path: Path, *, package_digest: bytes) -> ModelKey:
     """The key in a key file, if it is for this package."""
-    return parse_key_file(read_limited(path, _LIMIT), package_digest=package_digest)
+    return parse_key_file(read_limited(path, _LIMIT), package_digest=package_digest, where=str(path))
