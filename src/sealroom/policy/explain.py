@@ -52,6 +52,7 @@ def _snp(rules: SnpRules, policy: Policy) -> Iterator[str]:
     yield from _section("SEV-SNP: accepts")
     yield f"  products: {', '.join(rules.products)}"
     yield f"  reports signed by: {', '.join(rules.signing_key)}"
+    yield f"  revocation list: {'required' if rules.revocation_list_required else 'looked at if one is sent along'}"
     yield f"  asked for at VMPL: {', '.join(map(str, rules.vmpl))}"
     for label in (
         "measurement",

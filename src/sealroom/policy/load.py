@@ -33,6 +33,7 @@ _TRUST = ("tees", "insecure_simulated", "freshness", "max_age_seconds")
 _SNP = (
     "measurement", "minimum_tcb", "products", "signing_key", "vmpl", "host_data", "id_key_digest",
     "author_key_digest", "family_id", "image_id", "chip_id", "minimum_guest_svn", "allow",
+    "revocation_list",
 )  # fmt: skip
 _MODEL = ("name", "digest", "package_digest", "minimum_version")
 _ENGINE = ("name", "config_digest", "sandbox_layers", "insecure_layers")
@@ -122,8 +123,17 @@ def _snp(table: Table, unchecked: Mapping[str, str]) -> SnpRules:
         chip_id=_chip_ids(table),
         minimum_guest_svn=table.integer("minimum_guest_svn", low=0, high=2**32 - 1, default=0),
         allow=frozenset(table.choices("allow", SNP_ALLOWANCES)),
+        revocation_list_required=_revocation_list_required(table),
         named=frozenset(table),
     )
+
+
+def _revocation_list_required(table: Table) -> bool:
+    if "revocation_list" not in table:
+        return False
+    if (wish := table.text("revocation_list")) != "required":
+        raise table.bad_value("revocation_list", wish, '"required"', "to do without one, leave the key out")
+    return True
 
 
 def _chip_ids(table: Table) -> tuple[bytes, ...]:

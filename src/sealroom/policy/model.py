@@ -62,6 +62,7 @@ class SnpRules:
     chip_id: tuple[bytes, ...]
     minimum_guest_svn: int
     allow: frozenset[str]
+    revocation_list_required: bool
     named: frozenset[str]
     """The keys that the document itself has; the rest are defaults, and checks say so."""
 

@@ -25,6 +25,7 @@ def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Chec
     yield accepted_word("snp.signing-key", claims.signer, rules.signing_key, source=_source(rules, "signing_key"),
                         fix="VLEK reports name no chip: accept them only from a cloud that is trusted to "
                         "place guests, with signing_key")  # fmt: skip
+    yield _revocation_list(rules, claims)
     yield _chip_id(rules, claims)
     yield _vmpl(rules, claims)
     yield from _guest_policy(rules, claims)
@@ -32,6 +33,21 @@ def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Chec
     yield _measurement(policy, rules, claims)
     yield from _tcb(policy, rules, claims)
     yield from _pinned_if_named(rules, claims)
+
+
+def _revocation_list(rules: SnpRules, claims: Claims) -> Check:
+    """Made always: the list comes from whoever hands out the evidence, and leaving it out must be seen."""
+    checked = claims.details.get("revocation") == "checked"
+    until = claims.details.get("revocation_until")
+    return Check(
+        name="snp.revocation-list",
+        got=f"checked, the list holds until {until}" if checked else "no revocation list came with the evidence",
+        wanted="a revocation list" if rules.revocation_list_required else "either",
+        passed=checked or not rules.revocation_list_required,
+        source=_source(rules, "revocation_list"),
+        code="snp.no-revocation-list",
+        fix="have the vendor's current revocation list sent along with the evidence (collateral `crl`)",
+    )
 
 
 def _source(rules: SnpRules, key: str) -> str:

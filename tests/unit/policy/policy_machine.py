@@ -36,14 +36,17 @@ class Machine:
             return load_policy(self.document.replace(f"{header}\n", f"{header}\n{lines}\n", 1), source="test.toml")
         return load_policy(f"{self.document}{header}\n{lines}\n", source="test.toml")
 
-    def claims(self, policy: Policy, *, platform: SnpPlatform | None = None, **changes: Any) -> Claims:
+    def claims(
+        self, policy: Policy, *, platform: SnpPlatform | None = None, crl: bytes | None = None, **changes: Any
+    ) -> Claims:
         """Claims of a report with these fields, verified as silicon's would be."""
         platform = platform or self.platform
         guest = SimulatedSnp(measurement=MEASUREMENT, host_data=HOST_DATA, platform=platform)
         if "guest_policy" in changes:
             changes["policy"] = changes.pop("guest_policy")
         evidence = snp.parse(guest.report(REPORT_DATA, **changes))
-        return snp.claims(snp.verify(evidence, roots=policy.trust_roots, collateral=platform.collateral(), at=AT))
+        collateral = platform.collateral(**({} if crl is None else {"crl": crl}))
+        return snp.claims(snp.verify(evidence, roots=policy.trust_roots, collateral=collateral, at=AT))
 
     def judge(self, policy: Policy | None = None, *, subject: Subject | None = None, **changes: Any) -> Appraisal:
         """The verdict on a report with these fields."""

@@ -38,6 +38,7 @@ image_id = ["{"05" * 16}"]
 chip_id = ["{"06" * 64}"]
 minimum_guest_svn = 1
 allow = ["smt"]
+revocation_list = "required"
 
 [snp.minimum_tcb.Genoa]
 bootloader = 10
@@ -133,13 +134,13 @@ def test_a_minimum_tcb_that_forgets_a_part_is_an_error(part: str) -> None:
     [
         ("measurement = [", "measurment = [", "policy.unknown-key", 12),
         ("max_age_seconds = 600", "max_age = 600", "policy.unknown-key", 9),
-        ("[model]", "[modell]", "policy.unknown-key", 31),
-        ("snp = 23", "spn = 23", "policy.unknown-key", 28),
+        ("[model]", "[modell]", "policy.unknown-key", 32),
+        ("snp = 23", "spn = 23", "policy.unknown-key", 29),
         ("max_age_seconds = 600", 'max_age_seconds = "600"', "policy.wrong-type", 9),
         ("max_age_seconds = 600", "max_age_seconds = 600.0", "policy.wrong-type", 9),
         ("max_age_seconds = 600", "max_age_seconds = true", "policy.wrong-type", 9),
         ("max_age_seconds = 600", "max_age_seconds = 0", "policy.bad-value", 9),
-        ("microcode = 84", "microcode = 256", "policy.bad-value", 29),
+        ("microcode = 84", "microcode = 256", "policy.bad-value", 30),
         ("vmpl = [0]", "vmpl = 0", "policy.wrong-type", 15),
         ("vmpl = [0]", "vmpl = [4]", "policy.bad-value", 15),
         ("vmpl = [0]", "vmpl = []", "policy.bad-value", 15),
@@ -147,6 +148,8 @@ def test_a_minimum_tcb_that_forgets_a_part_is_an_error(part: str) -> None:
         ("vmpl = [0]", "vmpl = [true]", "policy.wrong-type", 15),
         ('allow = ["smt"]', 'allow = ["debgu"]', "policy.bad-value", 23),
         ('allow = ["smt"]', "allow = []", "policy.bad-value", 23),
+        ('revocation_list = "required"', 'revocation_list = "optional"', "policy.bad-value", 24),
+        ('revocation_list = "required"', "revocation_list = true", "policy.wrong-type", 24),
         ('products = ["Genoa"]', 'products = ["genoa"]', "policy.bad-value", 13),
         ('products = ["Genoa"]', 'products = ["Milan"]', "policy.bad-value", 13),
         (f'["{_MEASUREMENT}"]', f'["{_MEASUREMENT[2:]}"]', "policy.bad-value", 12),
@@ -161,9 +164,9 @@ def test_a_minimum_tcb_that_forgets_a_part_is_an_error(part: str) -> None:
         ('name = "whole"', 'name = ""', "policy.bad-value", 2),
         ('name = "whole"', 'name = "a\\u001b[2J"', "policy.bad-value", 2),
         ("policy = 1", "policy = 2", "policy.version", 1),
-        ('["insecure-stub"]', '["stub"]', "policy.bad-value", 41),
-        ("minimum_version = 2", "minimum_version = 0", "policy.bad-value", 35),
-        ('when = "claims', 'when = "claim', "policy.bad-expression", 47),
+        ('["insecure-stub"]', '["stub"]', "policy.bad-value", 42),
+        ("minimum_version = 2", "minimum_version = 0", "policy.bad-value", 36),
+        ('when = "claims', 'when = "claim', "policy.bad-expression", 48),
     ],
 )  # fmt: skip
 def test_a_mistake_is_refused_with_its_key_and_line(old: str, new: str, code: str, line: int) -> None:

@@ -267,3 +267,23 @@ def test_trust_roots_are_those_that_the_policy_names_and_no_others(machine: Mach
         insecure_simulated=frozenset({machine.platform.root_fingerprint})
     )
     assert machine.policy().trust.tees == (Tee.SNP,)
+
+
+def test_a_revocation_list_that_was_left_out_is_seen_and_refused_where_one_is_required(machine: Machine) -> None:
+    """Whoever hands out the evidence hands out the list; leaving it out must not go unnoticed."""
+    crl = machine.platform.vendor.crl()
+    required = machine.policy_with(header="[snp]", lines='revocation_list = "required"')
+
+    without = machine.judge(required)
+    assert failed(without) == ["snp.no-revocation-list"]
+    assert without.failures[0].source == "policy: [snp] revocation_list"
+    assert machine.judge(required, crl=crl).accepted
+
+
+def test_without_that_wish_the_verdict_says_whether_there_was_a_list(machine: Machine) -> None:
+    def shown(appraisal: Appraisal) -> str:
+        assert appraisal.accepted
+        return next(check.got for check in appraisal.checks if check.name == "snp.revocation-list")
+
+    assert shown(machine.judge()) == "no revocation list came with the evidence"
+    assert shown(machine.judge(crl=machine.platform.vendor.crl())).startswith("checked, the list holds until 20")

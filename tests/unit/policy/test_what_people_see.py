@@ -15,7 +15,8 @@ def test_the_explanation_names_everything_that_is_pinned_and_everything_that_is_
         "ab" * 48, "cd" * 32, "microcode 84", "SmolLM2-135M-Instruct", "version 2 or later", "llama.cpp", "landlock",
         "LETS PASS the layer insecure-stub",
         "sealroom.model", "claims.details.abi_major >= 1", "older firmware is not tested", "SIMULATED root",
-        "refuses: debug", "refuses: migrate_ma", "NOT CHECKED", "freshness: recordings", "600 seconds",
+        "revocation list: required", "refuses: debug",
+        "refuses: migrate_ma", "NOT CHECKED", "freshness: recordings", "600 seconds",
     ):  # fmt: skip
         assert expected in text
 

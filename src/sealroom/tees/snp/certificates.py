@@ -81,6 +81,8 @@ class Endorsement:
     """SHA-256 of the DER of the root."""
     simulated: bool
     validity: Validity
+    revocation: Validity | None
+    """The window of the revocation list that none of the chain is on; None if no list came with the evidence."""
 
 
 def verify_endorsement(collateral: Collateral, *, roots: TrustRoots, at: datetime) -> Endorsement:
@@ -106,7 +108,8 @@ def verify_endorsement(collateral: Collateral, *, roots: TrustRoots, at: datetim
     # 3.
     kind, product = _kind_and_product(chain)
     # 4.
-    validity = _require_not_revoked(chain, collateral, at)
+    revocation = _require_not_revoked(chain, collateral, at)
+    validity = chain.validity if revocation is None else chain.validity.meet(revocation)
     # 5.
     _require_struct_version(chain.leaf)
     _require_product_name(chain.leaf, product)
@@ -114,7 +117,7 @@ def verify_endorsement(collateral: Collateral, *, roots: TrustRoots, at: datetim
     return Endorsement(
         kind=kind, product=product, key=key, tcb=MappingProxyType(_tcb(chain.leaf, product)),
         hardware_id=_hardware_id(chain.leaf, kind, product), csp_id=_csp_id(chain.leaf, kind),
-        root=root, simulated=root not in AMD_ROOTS, validity=validity,
+        root=root, simulated=root not in AMD_ROOTS, validity=validity, revocation=revocation,
     )  # fmt: skip
 
 
@@ -151,8 +154,8 @@ def _kind_and_product(chain: VerifiedChain) -> tuple[SigningKey, Product]:
     return kind, product
 
 
-def _require_not_revoked(chain: VerifiedChain, collateral: Collateral, at: datetime) -> Validity:
-    """The chain's window, narrowed by that of the revocation list if there is one.
+def _require_not_revoked(chain: VerifiedChain, collateral: Collateral, at: datetime) -> Validity | None:
+    """The window of the revocation list, if there is one.
 
     AMD publishes one list per product, signed by the root. It covers what the root issued (the intermediate, and the
     root itself). A leaf's serial number on it counts as well: real leaves all carry the serial 0, which the root
@@ -160,14 +163,14 @@ def _require_not_revoked(chain: VerifiedChain, collateral: Collateral, at: datet
     """
     raw = collateral.items.get("crl")
     if raw is None:
-        return chain.validity
+        return None
     crl = verify_crl(raw, issuer=chain.root, schemes=_SCHEMES, at=at)
     for certificate in chain.certificates:
         if certificate.serial in crl.revoked:
             raise UnverifiedError("x509.revoked", f"{certificate.subject} has been revoked by its root",
                                   got=f"serial 0x{certificate.serial:x}",
                                   hint="the machine needs new certificates from its vendor")  # fmt: skip
-    return chain.validity.meet(crl.validity)
+    return crl.validity
 
 
 def _require_struct_version(leaf: Certificate) -> None:

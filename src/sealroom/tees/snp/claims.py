@@ -10,7 +10,8 @@ Flags are the facts that a policy has to see because they can weaken what the me
     chip_id_masked               a VCEK signed, and the report does not say on which chip
     committed_tcb_above_current  firmware that can not be: the committed version runs ahead of the current one
 
-Everything else that may be asked for is in `details`, under AMD's names.
+Everything else that may be asked for is in `details`, under AMD's names; and ``revocation``, which is ``checked``
+(``revocation_until`` then says how long the list holds, RFC 3339) or ``none``: no list came with the evidence.
 """
 
 from sealroom.errors import MisuseError
@@ -104,6 +105,7 @@ def _details(report: SnpReport, verified: VerifiedSnp) -> dict[str, str | int]:
         "author_key_en": report.key_info & 1,
         "mask_chip_key": report.key_info >> 1 & 1,
         "current_version": ".".join(str(part) for part in report.current_version),
+        "revocation": "none" if verified.revocation is None else "checked",
         "committed_version": ".".join(str(part) for part in report.committed_version),
     }
     for bit, name in _REQUIREMENTS_OF_POLICY.items():
@@ -115,6 +117,8 @@ def _details(report: SnpReport, verified: VerifiedSnp) -> dict[str, str | int]:
     if report.launch_mit_vector is not None and report.current_mit_vector is not None:
         details["launch_mit_vector"] = report.launch_mit_vector.hex()
         details["current_mit_vector"] = report.current_mit_vector.hex()
+    if verified.revocation is not None:
+        details["revocation_until"] = verified.revocation.not_after.isoformat()
     if verified.csp_id is not None:
         details["csp_id"] = verified.csp_id
     return details

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from sealroom.errors import UnverifiedError
-from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
+from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Validity, Verified
 from sealroom.tees.snp.certificates import Endorsement, verify_endorsement
 from sealroom.tees.snp.layout import REPORT, SigningKey, SnpEvidence, SnpReport
 from sealroom.tees.snp.tcb import Product, product_of_cpuid, read_tcb
@@ -28,6 +28,8 @@ class VerifiedSnp(Verified[SnpEvidence]):
     product: Product
     signing_key: SigningKey
     csp_id: str | None
+    revocation: Validity | None
+    """The window of the revocation list that was looked at; None if none came with the evidence."""
     chip_id: bytes | None
     """As certificate and report both say; None if the report masks it, and for a VLEK, which belongs to no chip."""
     tcb: Mapping[str, Mapping[str, int]] = field(repr=False)
@@ -78,7 +80,7 @@ def verify(evidence: SnpEvidence, *, roots: TrustRoots, collateral: Collateral, 
     return VerifiedSnp(
         evidence=evidence, root=endorsement.root, simulated=endorsement.simulated, validity=endorsement.validity,
         product=endorsement.product, signing_key=endorsement.kind, csp_id=endorsement.csp_id, chip_id=chip_id,
-        tcb=tcb, warrant=VERIFIED,
+        revocation=endorsement.revocation, tcb=tcb, warrant=VERIFIED,
     )  # fmt: skip
 
 

@@ -448,6 +448,17 @@ def test_a_revocation_list_that_names_others_changes_nothing(genoa):
         assert genoa.verify(genoa.report(), genoa.platform.collateral(crl=raw))
 
 
+def test_the_claims_say_whether_a_revocation_list_was_looked_at_and_until_when_it_holds(genoa):
+    until = datetime(2026, 12, 1, tzinfo=UTC)
+    crl = genoa.platform.vendor.crl(CrlForm(validity=replace(YEAR, not_after=until)))
+    checked = genoa.verify(genoa.report(), genoa.platform.collateral(crl=crl)).details
+    silent = genoa.verify(genoa.report()).details
+
+    assert (checked["revocation"], checked["revocation_until"]) == ("checked", "2026-12-01T00:00:00+00:00")
+    assert silent["revocation"] == "none"
+    assert "revocation_until" not in silent
+
+
 def test_an_expired_revocation_list_is_refused_and_not_passed_over(genoa):
     past = Validity(not_before=datetime(2025, 1, 1, tzinfo=UTC), not_after=datetime(2025, 2, 1, tzinfo=UTC))
     crl = genoa.platform.vendor.crl(CrlForm(validity=past))
