@@ -42,7 +42,10 @@ def check_policy(file: _File, *, as_json: _Json = False) -> None:
 
 
 def explain_policy(file: _File, *, as_json: _Json = False) -> None:
-    """Say in words what FILE accepts, what pins what, and what is not checked."""
+    """Say in words what FILE accepts.
+
+    Also what pins what, and what is not checked.
+    """
     policy = _load(file)
     text = explain(policy)
     typer.echo(json.dumps({**_facts(policy), "explanation": text.splitlines()}) if as_json else text, nl=as_json)
@@ -56,7 +59,9 @@ def engine_section(
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Print the part [engine] of a policy that accepts a room with this configuration.
+    """Print the part [engine] of a policy for a room.
+
+    It accepts rooms with this configuration.
 
     The digest holds for rooms of the same release of sealroom and of the engine as this installation.
     """
