@@ -3,6 +3,7 @@
     app           HTTP in and out (starlette); knows no rule
     service       the protocol's steps: auth, attest, release, and the operator's: register, delete, floor
     attestation   one guest's message, from bytes to verified evidence bound to a key
+    rate          how many handshakes one address may begin
     tokens        the session token (ES256)
     registration  what the operator sends to register a key
     admin_client  the other end of that, for `sealroom seal --broker`

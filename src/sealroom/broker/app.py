@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sealroom.broker.admin_service import BrokerAdmin
+from sealroom.broker.rate import AuthRate
 from sealroom.broker.registration import Registration
 from sealroom.broker.replies import Step, reply_for
 from sealroom.broker.service import Answer, Broker
@@ -40,12 +42,13 @@ def build_app(
     *,
     policy_status: int = HTTPStatus.UNAUTHORIZED,
     on_ready: Callable[[], None] | None = None,
+    rate: AuthRate | None = None,
 ) -> Starlette:
     """The broker as an ASGI application.
 
     A refusal by policy has the status ``policy_status``: 401 as Trustee does, or 403, on which stock clients give up.
     """
-    endpoints = _Endpoints(broker, admin, policy_status)
+    endpoints = _Endpoints(broker, admin, policy_status, rate or AuthRate())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -64,16 +67,25 @@ def build_app(
 
 
 class _Endpoints:
-    def __init__(self, broker: Broker, admin: BrokerAdmin, policy_status: int) -> None:
+    def __init__(self, broker: Broker, admin: BrokerAdmin, policy_status: int, rate: AuthRate) -> None:
         self._broker = broker
         self._admin = admin
         self._policy_status = policy_status
+        self._rate = rate
 
     async def auth(self, request: Request) -> Response:
         async def answer() -> Response:
+            self._require_share(request)
             return _with_cookie(await _in_thread(self._broker.begin, await _body(request)))
 
         return await self._guarded(answer, Step.HANDSHAKE)
+
+    def _require_share(self, request: Request) -> None:
+        # Of a proxy on loopback, uvicorn puts the client that the proxy names here.
+        address = request.client.host if request.client is not None else ""
+        if not self._rate.admit(address, now=time.monotonic()):
+            raise UnavailableError("broker.too-many-requests", "too many handshakes were begun from this address",
+                                   hint="try again in some seconds")  # fmt: skip
 
     async def attest(self, request: Request) -> Response:
         async def answer() -> Response:

@@ -6,10 +6,10 @@ is authentic; at GET with the one policy of the resource, to learn whether it is
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sealroom.errors import RefusedError, UnverifiedError
+from sealroom.errors import MalformedError, RefusedError, UnverifiedError
 from sealroom.evidence import AttestedKey, Claims, Collateral, TrustRoots
 from sealroom.kbs.binding import fit, primary_digest
 from sealroom.kbs.evidence import EvidenceFormat, format_for
@@ -23,7 +23,11 @@ from sealroom.policy.subject import INIT_DATA_FIELD
 from sealroom.tees.registry import for_tee
 from sealroom.verifier import attest_guest
 
-__all__ = ["Guest", "authenticate", "read_guest", "vouched_key"]
+__all__ = ["MAX_KEPT", "Guest", "authenticate", "kept_attestation", "read_guest", "vouched_key"]
+
+
+MAX_KEPT = 512 * 1024
+"""Bytes of one attestation that are kept until the release: 256 KiB of init data, escaped, and room for the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,22 @@ def authenticate(guest: Guest, *, roots: TrustRoots, at: datetime) -> Claims:
             raise UnverifiedError("binding.init-data", "the guest was not started with this init data",
                                   hint="start the guest with the init data that it sends")  # fmt: skip
     return claims
+
+
+def kept_attestation(guest: Guest, message: Attestation) -> bytes:
+    """What the release needs of ``message`` to verify and bind everything again, in the message's own form.
+
+    The evidence is written anew from what was verified of it: members that nobody reads stay behind.
+
+    Raises:
+        MalformedError: ``broker.attestation-size``.
+    """
+    evidence = guest.form.write(guest.raw, guest.collateral)
+    kept = replace(message, primary_evidence=evidence).encode()
+    if len(kept) > MAX_KEPT:
+        raise MalformedError("broker.attestation-size", "the attestation is too large to be kept until the release",
+                             got=len(kept), expected=f"at most {MAX_KEPT} bytes")  # fmt: skip
+    return kept
 
 
 def vouched_key(guest: Guest, policy: Policy, *, at: datetime) -> AttestedKey:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from sealroom.broker.attestation import authenticate, read_guest, vouched_key
+from sealroom.broker.attestation import authenticate, kept_attestation, read_guest, vouched_key
 from sealroom.broker.records import Narrative, machine_facts, resource_facts, session_trace
 from sealroom.broker.stores.resources import Resource
 from sealroom.broker.stores.sessions import Session
@@ -57,8 +57,7 @@ class Broker:
         nonce, now = secrets.token_bytes(NONCE_SIZE), self._now()
         session = Session(id=secrets.token_hex(16), tee=tee, nonce=b64_encode(nonce),
                           expires_at=now + SESSION_SECONDS, state="challenged")  # fmt: skip
-        if not self._state.sessions.create(session, now=now):
-            raise UnavailableError("broker.too-many-sessions", "too many handshakes are open", hint="try again later")
+        self._state.sessions.create(session, now=now)
         return Answer(body=write_challenge(nonce), session_id=session.id, expires_at=session.expires_at)
 
     def attest(self, session_id: str | None, raw: bytes) -> Answer:
@@ -82,11 +81,12 @@ class Broker:
         story.add(guest.facts())
         claims = authenticate(guest, roots=self._every_root(), at=self._clock())
         story.add(machine_facts(claims))
+        to_keep = kept_attestation(guest, message)
         token_id, now = secrets.token_hex(16), self._now()
         token = self._signer.issue(token_id, message.tee_pubkey, simulated=claims.simulated, now=now,
                                    expires_at=session.expires_at)  # fmt: skip
         with self._state.database.transaction():
-            self._state.sessions.attest(session.id, raw, token_id)
+            self._state.sessions.attest(session.id, to_keep, token_id)
             story.tell("attested", at=self._clock())
         return Answer(body=compact({"token": token}), session_id=session.id, expires_at=session.expires_at)
 

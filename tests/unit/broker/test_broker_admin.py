@@ -136,19 +136,6 @@ async def test_bodies_over_the_limit_are_cut_off(world: World) -> None:
         assert refusal(answer).codes == ("broker.body-size",)
 
 
-async def test_too_many_open_sessions_are_answered_with_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealroom.broker.stores.sessions.MAX_OPEN", 2)
-    guest = world.guest()
-    await guest.auth()
-    await guest.auth()
-    answer = await world.http.post("/kbs/v0/auth", json={"version": "0.4.0", "tee": "snp"})
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "5"
-    assert refusal(answer).codes == ("broker.too-many-sessions",)
-    world.clock.advance(301)  # the old ones are forgotten
-    await guest.auth()
-
-
 async def test_health_is_public_and_says_nothing_more(world: World) -> None:
     answer = await world.http.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 
 from sealroom.broker.stores.database import Database, Row
 
-__all__ = ["MAX_OPEN", "Session", "Sessions"]
+__all__ = ["MAX_KEPT_TOTAL", "MAX_OPEN", "Session", "Sessions"]
 
 MAX_OPEN = 10_000
-"""Sessions that may be open at once: what a flood of ``/auth`` can make us keep."""
+"""Sessions that may be open at once. One more, and the oldest is forgotten: a flood locks nobody out."""
+MAX_KEPT_TOTAL = 64 * 1024 * 1024
+"""Bytes of attestations that are kept at once, with the same rule: some 1600, each needed for a second or two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class Session:
     """Seconds since 1970."""
     state: str
     attestation: bytes | None = field(default=None, repr=False)
-    """The body of ``/attest`` that was verified, once it was."""
+    """What the release needs of the body of ``/attest``, once that was verified."""
 
 
 _COLUMNS = "id, tee, nonce, expires_at, state, attestation"
@@ -33,18 +35,17 @@ class Sessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, session: Session, *, now: int) -> bool:
-        """Keep a new session and forget the expired ones; False if too many are open."""
+    def create(self, session: Session, *, now: int) -> None:
+        """Keep a new session; forget the expired ones, and the oldest if too many are open."""
         with self._database.transaction(durable=False):  # lost with the power, the guest begins anew
             self._database.execute("DELETE FROM sessions WHERE expires_at < ?", now)
             ((count,),) = self._database.query("SELECT count(*) FROM sessions")
             if isinstance(count, int) and count >= MAX_OPEN:
-                return False
+                self._database.execute("DELETE FROM sessions WHERE rowid = (SELECT min(rowid) FROM sessions)")
             self._database.execute(
                 "INSERT INTO sessions (id, tee, nonce, expires_at, state) VALUES (?, ?, ?, ?, 'challenged')",
                 session.id, session.tee, session.nonce, session.expires_at,
             )  # fmt: skip
-            return True
 
     def find(self, session_id: str) -> Session | None:
         """The session with this id, whatever its state."""
@@ -64,11 +65,21 @@ class Sessions:
             return self._database.execute(sql, session_id) == 1
 
     def attest(self, session_id: str, attestation: bytes, token_id: str) -> None:
-        """Keep what was verified."""
+        """Keep what was verified; forget the oldest that was, if that makes too much."""
+        while self._kept() + len(attestation) > MAX_KEPT_TOTAL and self._forget_oldest_attested():
+            pass
         self._database.execute(
             "UPDATE sessions SET state = 'attested', attestation = ?, token_id = ? WHERE id = ?",
             attestation, token_id, session_id,
         )  # fmt: skip
+
+    def _kept(self) -> int:
+        ((size,),) = self._database.query("SELECT coalesce(sum(length(attestation)), 0) FROM sessions")
+        return size if isinstance(size, int) else 0
+
+    def _forget_oldest_attested(self) -> bool:
+        sql = "DELETE FROM sessions WHERE rowid = (SELECT min(rowid) FROM sessions WHERE state = 'attested')"
+        return self._database.execute(sql) == 1
 
 
 def _one(rows: list[Row]) -> Session | None:
