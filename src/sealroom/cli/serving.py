@@ -14,7 +14,7 @@ import uvloop
 
 from sealroom.engines.prepared_child import PreparedChild
 from sealroom.evidence import Attester
-from sealroom.room.boot import BootEvent, BootState
+from sealroom.room.boot import BootEvent
 from sealroom.room.config import RoomConfig
 from sealroom.room.hardening import quiet_asyncio
 from sealroom.room.service import Room, boot, chosen_engine
@@ -56,20 +56,8 @@ class Voice:
             print(json.dumps(message), flush=True)  # noqa: T201
 
 
-class _Overlap:
-    """Passes events on, and has the gateway's code read while the engine starts and this process only waits."""
-
-    def __init__(self, voice: Voice) -> None:
-        self._voice = voice
-        self._reading: asyncio.Future[None] | None = None
-
-    def event(self, event: BootEvent) -> None:
-        self._voice.event(event)
-        if event.state is BootState.ENGINE:
-            self._reading = asyncio.get_running_loop().run_in_executor(None, _load_gateway)
-
-
-def _load_gateway() -> None:
+def _read_gateway() -> None:
+    """Have the code of the last state in memory; what was made until now is not garbage."""
     for module in ("app", "transport"):
         importlib.import_module(f"sealroom.gateway.{module}")
     gc.collect()
@@ -85,9 +73,9 @@ async def _until_stopped(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     stopped = asyncio.create_task(stop.wait())
-    engine_factory = functools.partial(chosen_engine, prepared=prepared)
+    make = functools.partial(chosen_engine, prepared=prepared)
     booting = asyncio.create_task(
-        boot(config, attester=attester, on_event=_Overlap(voice).event, engine_factory=engine_factory)
+        boot(config, attester=attester, on_event=voice.event, engine_factory=make, beside_engine=_read_gateway)
     )
     await asyncio.wait({booting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not booting.done():

@@ -2,7 +2,8 @@
 
 1. Born: the package's signature, version and sizes are checked, beside the next two.
 2. Keys: the channel's keys are made here, in this memory, and nowhere else.
-3. Evidence: the silicon is asked for evidence that answers the broker's nonce.
+3. Evidence: the silicon is asked for evidence that answers the broker's nonce. Meanwhile memory is taken for the
+   weights, as much as the signed manifest says.
 4. Verification: the broker says whether it is authentic.
 5. Key release: the broker's policy for this very key decides; then the key is here, or nothing is.
 6. Weights: opened into sealed memory; then the key is wiped.
@@ -36,7 +37,15 @@ from sealroom.room.key_client import Step, fetch_key
 from sealroom.room.key_generations import KeyGenerations
 from sealroom.room.limits import GatewayLimits
 from sealroom.sealed.keys import ModelKey
-from sealroom.sealed.stores import SealedPackage, UnsealedModel, open_package, unseal, verify_digests
+from sealroom.sealed.stores import (
+    ModelMemory,
+    SealedPackage,
+    UnsealedModel,
+    open_package,
+    reserve,
+    unseal,
+    verify_digests,
+)
 from sealroom.statement import NONCE_SIZE, RoomStatement
 
 __all__ = ["EngineFactory", "Room", "boot", "chosen_engine", "utc_now"]
@@ -163,8 +172,11 @@ async def boot(
     attester: Attester,
     on_event: Callable[[BootEvent], None],
     engine_factory: EngineFactory = chosen_engine,
+    beside_engine: Callable[[], None] = lambda: None,
 ) -> Room:
     """Boot a room; each state is told to ``on_event`` as it begins.
+
+    ``beside_engine`` is run in a thread while the engine loads, once the weights are hashed.
 
     Raises:
         SealroomError: whatever stands in the way; everything begun has been undone, and `BootState.FAILED` was told.
@@ -172,7 +184,7 @@ async def boot(
     log = BootLog(on_event)
     async with contextlib.AsyncExitStack() as undo:
         try:
-            room = await _Boot(config, attester, engine_factory, log, undo).run()
+            room = await _Boot(config, attester, engine_factory, beside_engine, log, undo).run()
         except SealroomError as error:
             log.reach(BootState.FAILED, _age_ms(), code=error.code)
             raise
@@ -187,6 +199,7 @@ class _Boot:
     config: RoomConfig
     attester: Attester
     engine_factory: EngineFactory
+    beside_engine: Callable[[], None]
     log: BootLog
     undo: contextlib.AsyncExitStack
     _opening: "asyncio.Task[SealedPackage]" = field(init=False)
@@ -195,9 +208,11 @@ class _Boot:
         self._born()
         keys = self._keys()
         package = await self._opening  # nobody is asked for a key before what it opens is known to be the right one
+        reserving = asyncio.create_task(asyncio.to_thread(reserve, package))
+        self.undo.push_async_callback(_give_back, reserving)
         key = await self._key_for_evidence()
         engine = self.engine_factory(self.config, package.manifest.name)
-        model = await self._weights(package, key)
+        model = await self._weights(package, key, reserving)
         await self._start(engine, model)
         room = Room(_Parts(attester=self.attester, package=package, model=model, engine=engine, keys=keys,
                            config=self.config))  # fmt: skip
@@ -236,11 +251,13 @@ class _Boot:
         if step is Step.ATTESTED and self.log.state is BootState.VERIFICATION:
             self.log.reach(BootState.KEY_RELEASE, _age_ms(), resource=self.config.resource)
 
-    async def _weights(self, package: SealedPackage, key: ModelKey) -> UnsealedModel:
+    async def _weights(
+        self, package: SealedPackage, key: ModelKey, reserving: "asyncio.Task[ModelMemory]"
+    ) -> UnsealedModel:
         self.log.reach(BootState.WEIGHTS, _age_ms(), model=package.manifest.name, version=package.manifest.version,
                        bytes=package.manifest.identity.total_size)  # fmt: skip
         try:
-            model = await asyncio.to_thread(unseal, package, key)
+            model = await asyncio.to_thread(unseal, package, key, memory=await reserving)
         finally:
             wipe(key.secret)
         self.undo.callback(model.close)
@@ -250,11 +267,15 @@ class _Boot:
         self.log.reach(BootState.ENGINE, _age_ms(), engine=engine.name, version=engine.version,
                        model_digest="sha256:" + model.model_digest.hex())  # fmt: skip
         self.undo.push_async_callback(engine.stop)
-        hashing = asyncio.create_task(asyncio.to_thread(verify_digests, model))
+        beside = asyncio.create_task(asyncio.to_thread(self._beside, model))
         try:
             await engine.start(model.files)
         finally:
-            await hashing  # after a failed start too: its descriptors are closed next
+            await beside  # after a failed start too: its descriptors are closed next
+
+    def _beside(self, model: UnsealedModel) -> None:
+        verify_digests(model)  # first: it leaves the interpreter to the check of the model's header
+        self.beside_engine()
 
 
 async def _fetch_key(
@@ -292,6 +313,13 @@ def _overlap(config: RoomConfig) -> timedelta:
 async def _forget(task: "asyncio.Task[SealedPackage]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def _give_back(reserving: "asyncio.Task[ModelMemory]") -> None:
+    """A thread can not be called off: what it took is waited for, and closed if nobody filled it."""
+    await asyncio.wait([reserving])
+    if not reserving.cancelled() and reserving.exception() is None:
+        reserving.result().close()
 
 
 def _age_ms() -> float:

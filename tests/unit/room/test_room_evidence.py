@@ -167,6 +167,20 @@ async def test_without_a_broker_there_are_no_weights_and_no_engine(tmp_path: Pat
     assert engines == []
 
 
+def memory_held() -> list[str]:
+    links = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    return [name for name in map(str, map(Path.readlink, links)) if name.startswith("/memfd:sealroom-")]
+
+
+async def test_the_memory_taken_for_weights_whose_key_does_not_come_is_given_back(
+    tmp_path: Path, snp_platform: SnpPlatform
+) -> None:
+    publisher = PublisherKey.generate()
+    sealed_model(tmp_path, publisher)
+    await failed_boot(config_for(tmp_path, publisher), SimulatedSnp(platform=snp_platform))
+    assert memory_held() == []
+
+
 async def test_a_password_in_the_brokers_address_is_told_to_nobody(tmp_path: Path, snp_platform: SnpPlatform) -> None:
     publisher = PublisherKey.generate()
     sealed_model(tmp_path, publisher)

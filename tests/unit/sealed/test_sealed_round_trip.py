@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sealed_world import CHUNK, FILES, PUBLISHER, World, contents, open_descriptors, seal, write_files
 
-from sealroom.errors import MisuseError
-from sealroom.sealed import DEFAULT_CHUNK_SIZE
+from sealroom.errors import MisuseError, UnverifiedError
+from sealroom.sealed import DEFAULT_CHUNK_SIZE, ModelKey
 from sealroom.sealed.stores import (
     SEALS,
     check_every_chunk,
     insecure_unseal_to_folder,
     open_package,
+    reserve,
     seal_model,
     unseal,
     verify_digests,
@@ -108,6 +109,33 @@ def test_closing_a_model_gives_every_descriptor_back(world: World) -> None:
     model.close()
     model.close()
     assert open_descriptors() == before
+
+
+def test_memory_reserved_before_there_is_a_key_is_filled_sealed_and_given_away(world: World) -> None:
+    package, before = world.open(), open_descriptors()
+    memory = reserve(package)
+    for fd, entry in zip(memory.descriptors, package.manifest.files, strict=True):
+        assert os.fstat(fd).st_size == entry.size
+        assert os.fstat(fd).st_blocks * 512 >= entry.size, "the pages are taken already"
+    with unseal(package, world.key, memory=memory) as model:
+        memory.close()
+        assert contents(model) == world.files
+        assert {fcntl.fcntl(fd, fcntl.F_GET_SEALS) & SEALS for fd in model.files.values()} == {SEALS}
+    assert open_descriptors() == before
+
+
+def test_reserved_memory_is_given_back_if_the_key_is_wrong_or_nobody_comes(world: World) -> None:
+    before = open_descriptors()
+    with pytest.raises(UnverifiedError, match=r"sealed\.wrong-key"):
+        unseal(world.open(), ModelKey(os.urandom(32)), memory=reserve(world.open()))
+    reserve(world.open()).close()
+    assert open_descriptors() == before
+
+
+def test_memory_reserved_for_another_package_is_not_filled(world: World, tmp_path: Path) -> None:
+    other = seal(tmp_path, FILES, version=2)
+    with pytest.raises(MisuseError, match=r"sealed\.other-memory"):
+        unseal(world.open(), world.key, memory=reserve(other.open()))
 
 
 def test_progress_is_told_in_the_caller_s_thread_and_ends_at_the_total(world: World) -> None:

@@ -1,7 +1,8 @@
 """Sealed models on disk and in memory: all the files and threads of `sealroom.sealed`.
 
     source files ─find_source→ Source ─seal_model→ package on disk ─open_package→ SealedPackage
-    SealedPackage + ModelKey ─unseal→ UnsealedModel: one sealed memfd a file
+    SealedPackage ─reserve→ ModelMemory, empty, before there is a key
+    SealedPackage + ModelKey (+ ModelMemory) ─unseal→ UnsealedModel: one sealed memfd a file
 
 ``source`` finds what to seal, ``sealing`` writes a package, ``package`` reads one up to the point where only the key
 is missing, ``unsealing`` decrypts with several threads, ``memory`` does so into memfds, ``export`` (ugly on purpose)
@@ -10,7 +11,7 @@ into a folder, ``rekeying`` replaces key wraps, ``keyfile`` keeps a key in a fil
 
 from sealroom.sealed.stores.export import check_every_chunk, insecure_unseal_to_folder
 from sealroom.sealed.stores.keyfile import read_key_file, refuse_existing_key_file, write_key_file
-from sealroom.sealed.stores.memory import SEALS, UnsealedModel, unseal, verify_digests
+from sealroom.sealed.stores.memory import SEALS, ModelMemory, UnsealedModel, reserve, unseal, verify_digests
 from sealroom.sealed.stores.package import SealedPackage, open_package
 from sealroom.sealed.stores.rekeying import rewrap
 from sealroom.sealed.stores.sealing import SealedModelInfo, seal_model
@@ -18,6 +19,7 @@ from sealroom.sealed.stores.unsealing import Progress
 
 __all__ = [
     "SEALS",
+    "ModelMemory",
     "Progress",
     "SealedModelInfo",
     "SealedPackage",
@@ -27,6 +29,7 @@ __all__ = [
     "open_package",
     "read_key_file",
     "refuse_existing_key_file",
+    "reserve",
     "rewrap",
     "seal_model",
     "unseal",

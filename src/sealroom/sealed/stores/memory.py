@@ -6,19 +6,18 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Self
 
-from sealroom.errors import UnverifiedError
+from sealroom.errors import MisuseError, UnverifiedError
 from sealroom.sealed.format import digest_text
 from sealroom.sealed.keys import ModelKey, PackageKeys
-from sealroom.sealed.manifest import FileEntry, Manifest
+from sealroom.sealed.manifest import Manifest
 from sealroom.sealed.stores.files import pread_exactly, system_errors
 from sealroom.sealed.stores.package import SealedPackage
 from sealroom.sealed.stores.unsealing import Progress, unseal_into
 
-__all__ = ["SEALS", "UnsealedModel", "unseal", "verify_digests"]
+__all__ = ["SEALS", "ModelMemory", "UnsealedModel", "reserve", "unseal", "verify_digests"]
 
 _log = logging.getLogger("sealroom.sealed")
 
@@ -68,14 +67,78 @@ class UnsealedModel:
         self.close()
 
 
+class ModelMemory:
+    """Memory for the files of one package, empty. Close it, or let `unseal` fill it and hand it on."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.package_digest = manifest.package_digest
+        self._files: dict[str, int] = {}
+        try:
+            for index, entry in enumerate(manifest.files):
+                with system_errors(_DOING, entry.path):
+                    self._files[entry.path] = _create(f"sealroom-{index:05d}")
+                    os.ftruncate(self._files[entry.path], entry.size)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def descriptors(self) -> list[int]:
+        """In the order of the manifest."""
+        return list(self._files.values())
+
+    def fault_in(self, manifest: Manifest) -> None:
+        """Take every page from the system now."""
+        for entry in manifest.files:
+            if entry.size:
+                with system_errors(_DOING, entry.path):
+                    os.posix_fallocate(self._files[entry.path], 0, entry.size)
+
+    def sealed(self) -> Mapping[str, int]:
+        """Seal every file and give the descriptors away."""
+        for path, fd in self._files.items():
+            with system_errors(_DOING, path):
+                fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
+        files, self._files = self._files, {}
+        return files
+
+    def close(self) -> None:
+        """Give the memory back, unless it was given away."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def reserve(package: SealedPackage) -> ModelMemory:
+    """Take the memory that `unseal` will fill, before there is a key: taking pages is half of unsealing's time.
+
+    Raises:
+        UnavailableError: memory or descriptors are short.
+    """
+    memory = ModelMemory(package.manifest)
+    try:
+        memory.fault_in(package.manifest)
+    except BaseException:
+        memory.close()
+        raise
+    return memory
+
+
 def unseal(
-    package: SealedPackage, key: ModelKey, *, threads: int = 2, progress: Progress | None = None
-) -> UnsealedModel:
+    package: SealedPackage, key: ModelKey, *, memory: ModelMemory | None = None, threads: int = 2,
+    progress: Progress | None = None,
+) -> UnsealedModel:  # fmt: skip
     """Bring a model into memory, and never to a disk.
 
     Args:
         package: as `open_package` returned it.
         key: the package's model key.
+        memory: what `reserve` took for this package; it is used up, whatever comes of it.
         threads: how many decrypt; each takes two buffers of one chunk (8 MiB).
         progress: called in this thread with bytes done and bytes in all.
 
@@ -84,25 +147,15 @@ def unseal(
         UnavailableError: memory or descriptors are short.
     """
     manifest = package.manifest
-    keys = PackageKeys.matching(key, manifest)
-    with ExitStack() as opened:
-        files = {entry.path: _memfd(entry, index, opened) for index, entry in enumerate(manifest.files)}
-        unseal_into(package, keys, list(files.values()), threads=threads, progress=progress)
-        for path, fd in files.items():
-            with system_errors(_DOING, path):
-                fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
-        opened.pop_all()
+    with memory or ModelMemory(manifest) as filled:
+        if filled.package_digest != manifest.package_digest:
+            raise MisuseError("sealed.other-memory", "this memory was reserved for another package")
+        keys = PackageKeys.matching(key, manifest)
+        unseal_into(package, keys, filled.descriptors, threads=threads, progress=progress)
+        files = filled.sealed()
     _log.info("unsealed %s version %d: %d files, %d bytes", manifest.name, manifest.version, len(files),
               manifest.identity.total_size)  # fmt: skip
     return UnsealedModel(manifest, files)
-
-
-def _memfd(entry: FileEntry, index: int, opened: ExitStack) -> int:
-    with system_errors(_DOING, entry.path):
-        fd = _create(f"sealroom-{index:05d}")
-        opened.callback(os.close, fd)
-        os.ftruncate(fd, entry.size)
-    return fd
 
 
 def _create(name: str) -> int:
