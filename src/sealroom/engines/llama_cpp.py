@@ -15,9 +15,11 @@ from sealroom.engines.base import EnginePhase, EngineRequest, EngineResponse, En
 from sealroom.engines.gguf import read_gguf
 from sealroom.engines.llama_cpp_parameters import (
     config_digest,
+    default_threads,
     embedding_parameters,
     package_version,
     parameters,
+    thread_parameters,
 )
 from sealroom.engines.llama_cpp_service import LlamaCppService
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
@@ -40,9 +42,11 @@ class LlamaCppEngine:
         self.settings = settings
         self.version = package_version()
         self.config_digest = config_digest(settings)
-        self._answering = LlamaCppService(settings, parameters(settings), slots=settings.slots, embeds=False,
+        # not in the digest: machines of different size share one
+        here = thread_parameters(settings.threads or default_threads(len(os.sched_getaffinity(0))))
+        self._answering = LlamaCppService(settings, parameters(settings) | here, slots=settings.slots, embeds=False,
                                           prepared=prepared)  # fmt: skip
-        self._embedding = LlamaCppService(settings, embedding_parameters(settings), slots=1, embeds=True)
+        self._embedding = LlamaCppService(settings, embedding_parameters(settings) | here, slots=1, embeds=True)
         self._embedding_start = asyncio.Lock()
         self._checked: asyncio.Task[None] | None = None
         self._model: int | None = None

@@ -15,7 +15,15 @@ from sealroom.engines.sandbox import seccomp
 from sealroom.engines.sandbox.syscalls import ARCHITECTURES
 from sealroom.errors import MisuseError
 
-__all__ = ["PACKAGE", "config_digest", "embedding_parameters", "package_version", "parameters"]
+__all__ = [
+    "PACKAGE",
+    "config_digest",
+    "default_threads",
+    "embedding_parameters",
+    "package_version",
+    "parameters",
+    "thread_parameters",
+]
 
 PACKAGE = "xllamacpp"
 
@@ -54,7 +62,10 @@ def parameters(settings: LlamaCppSettings) -> dict[str, ParameterValue]:
         "cors_origins": "",
         "cors_credentials": False,
         "port": 0,
-        **({} if settings.threads is None else _threads(settings.threads)),
+        # a thread that waits for the others sleeps: spinning takes the processor from the one that is waited for
+        "cpuparams.poll": 0,
+        "cpuparams_batch.poll": 0,
+        **({} if settings.threads is None else thread_parameters(settings.threads)),
     }
 
 
@@ -70,8 +81,14 @@ def embedding_parameters(settings: LlamaCppSettings) -> dict[str, ParameterValue
     }
 
 
-def _threads(count: int) -> dict[str, ParameterValue]:
+def thread_parameters(count: int) -> dict[str, ParameterValue]:
+    """Compute on ``count`` threads."""
     return {"cpuparams.n_threads": count, "cpuparams_batch.n_threads": count}
+
+
+def default_threads(processors: int) -> int:
+    """One processor is the room's own: with a thread on each, whatever else runs stops all of them."""
+    return max(1, processors - 1)
 
 
 def package_version() -> str:

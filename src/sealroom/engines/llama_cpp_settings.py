@@ -22,7 +22,7 @@ class LlamaCppSettings:
     """Requests that run at once; each has ``context_tokens`` of its own."""
     context_tokens: int = 4096
     threads: int | None = None
-    """Of computation; None = as many as the process may use."""
+    """Of computation; None = one less than the process may use, at least one: they stall where they must share."""
     embeddings: bool = False
     """Serve /v1/embeddings (mean pooling) from a second process over the same weights, started when first asked."""
     user: int | None = None

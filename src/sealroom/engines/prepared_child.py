@@ -15,7 +15,8 @@ from sealroom.engines.child_plan import ChildPlan
 
 __all__ = ["PreparedChild"]
 
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
+# glibc: take huge pages, and 32 MiB at a time: a vocabulary is 10^5 small allocations (`bench/room_start.py`)
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=33554432"}
 _COMMAND = (sys.executable, "-I", "-m", "sealroom.engines.llama_cpp_child")
 
 

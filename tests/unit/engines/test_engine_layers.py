@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sealroom.engines.llama_cpp_parameters import config_digest
+from sealroom.engines.llama_cpp_parameters import config_digest, default_threads, parameters
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
 from sealroom.engines.registry import make_engine
 from sealroom.engines.sandbox import landlock, outside
@@ -103,6 +103,16 @@ def test_whatever_changes_how_the_engine_runs_changes_the_digest(change: dict[st
     usual = config_digest(LlamaCppSettings(model_name="room"))
     assert usual == config_digest(LlamaCppSettings(model_name="room"))
     assert usual != config_digest(LlamaCppSettings(**({"model_name": "room"} | change)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 1), (3, 2), (64, 63)])
+def test_one_processor_is_left_to_the_room_and_its_number_is_no_part_of_the_digest(
+    processors: int, threads: int
+) -> None:
+    assert default_threads(processors) == threads
+    unset = parameters(LlamaCppSettings(model_name="room"))
+    assert not {name for name in unset if name.endswith("n_threads")}
+    assert {unset["cpuparams.poll"], unset["cpuparams_batch.poll"]} == {0}
 
 
 def test_impossible_settings_and_unknown_engines_are_the_operators_mistake() -> None:
