@@ -1,7 +1,6 @@
 """``sealroom broker``: run it, see what it holds and what it did, change policies and floors."""
 
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from sealroom.cli.input_files import expand_home, read_policy_bytes
 from sealroom.errors import MisuseError, RefusedError
 from sealroom.kbs.messages import ResourceId
 from sealroom.policy import load_policy
+from sealroom.room.hardening import harden_process, take_variable
 
 __all__ = ["register"]
 
@@ -89,6 +89,7 @@ def run(
     as_json: _Json = False,
 ) -> None:
     """Serve keys for evidence (KBS 0.4.0) until SIGTERM or Ctrl-C."""
+    harden_process()
     listener = listen(listen_on, port, insecure_beyond_loopback=insecure_listen_beyond_loopback)
     opened = _open(state, create=True)
     for path in opened.made:
@@ -198,7 +199,7 @@ def _was_given(context: typer.Context, name: str) -> bool:
 
 
 def _open(state: Path, *, create: bool = False) -> State:
-    return open_state(expand_home(state, option="--state"), kek_hex=os.environ.get(_KEK_VARIABLE), create=create)
+    return open_state(expand_home(state, option="--state"), kek_hex=take_variable(_KEK_VARIABLE), create=create)
 
 
 def _now() -> datetime:

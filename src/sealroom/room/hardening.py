@@ -1,7 +1,9 @@
-"""The room process itself: nothing of its memory leaves by a core dump, a debugger, the swap, or a traceback."""
+"""A process that holds keys (room, broker): nothing of its memory leaves by a core dump, a debugger, the swap, its
+environment, or a traceback."""
 
 import ctypes
 import logging
+import os
 import resource
 import sys
 import threading
@@ -9,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["harden_process", "quiet_asyncio", "silence_tracebacks", "swap_in_use", "wipe"]
+__all__ = ["harden_process", "quiet_asyncio", "silence_tracebacks", "swap_in_use", "take_variable", "wipe"]
 
 _log = logging.getLogger("sealroom.room")
 _PR_SET_DUMPABLE = 4
@@ -22,7 +24,7 @@ def harden_process() -> list[str]:
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         warnings.append("this process can be dumped: prctl(PR_SET_DUMPABLE) failed")
     if swap_in_use(Path("/proc/swaps")):
-        warnings.append("swap is on: memory of this room may be written to disk; turn it off with swapoff -a")
+        warnings.append("swap is on: memory of this process may be written to disk; turn it off with swapoff -a")
     for warning in warnings:
         _log.warning("%s", warning)
     return warnings
@@ -43,6 +45,20 @@ def wipe(secret: bytes) -> None:
     """
     if len(secret) > 1:  # shorter ones are shared by the whole interpreter
         ctypes.memset(id(secret) + bytes.__basicsize__ - 1, 0, len(secret))
+
+
+def take_variable(name: str) -> str | None:
+    """The environment variable ``name``, which is gone afterwards: from what children inherit, and its value from the
+    memory that ``/proc/PID/environ`` shows."""
+    value = os.environ.get(name)
+    if value is None:
+        return None
+    libc = ctypes.CDLL(None)
+    libc.getenv.restype = ctypes.c_void_p
+    if (place := libc.getenv(os.fsencode(name))) is not None:
+        ctypes.memset(place, 0, len(os.fsencode(value)))
+    del os.environ[name]
+    return value
 
 
 def silence_tracebacks() -> None:

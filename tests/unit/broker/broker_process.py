@@ -15,10 +15,10 @@ _VERB = (sys.executable, "-m", "sealroom", "broker")
 class BrokerProcess:
     """A running broker; ready when made."""
 
-    def __init__(self, state: Path, *options: str) -> None:
+    def __init__(self, state: Path, *options: str, **variables: str) -> None:
         self.process = subprocess.Popen(
             [*_VERB, "--state", str(state), "--port", "0", "--json", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment() | variables,
         )  # fmt: skip
         assert self.process.stdout is not None
         event = json.loads(self.process.stdout.readline())
@@ -37,8 +37,8 @@ class BrokerProcess:
 
 
 @contextlib.contextmanager
-def running(state: Path, *options: str) -> Iterator[BrokerProcess]:
-    broker = BrokerProcess(state, *options)
+def running(state: Path, *options: str, **variables: str) -> Iterator[BrokerProcess]:
+    broker = BrokerProcess(state, *options, **variables)
     try:
         yield broker
     finally:

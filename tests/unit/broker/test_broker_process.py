@@ -3,8 +3,11 @@
 import asyncio
 import hashlib
 import json
+import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -204,3 +207,36 @@ def test_looking_into_no_state_is_a_usage_mistake(tmp_path: Path) -> None:
     looked = verb("log", "--state", str(tmp_path / "none"))
     assert looked.returncode == 2
     assert not (tmp_path / "none").exists()
+
+
+def test_a_broker_leaves_no_core_and_is_open_to_no_debugger_of_its_user(tmp_path: Path) -> None:
+    with running(tmp_path / "broker") as broker:
+        process = Path("/proc") / str(broker.process.pid)
+        limits = (process / "limits").read_text()
+        core = next(line.split() for line in limits.splitlines() if line.startswith("Max core file size"))
+        assert core[4:6] == ["0", "0"]
+        # what is not dumpable belongs to root there, whoever runs it; this says nothing where the tests run as root
+        assert (process / "status").stat().st_uid == 0
+
+
+_TAKING = """
+import os, subprocess, sys
+from sealroom.room.hardening import take_variable
+assert take_variable("SEALROOM_BROKER_KEK") == sys.argv[1]
+assert take_variable("SEALROOM_BROKER_KEK") is None
+assert "SEALROOM_BROKER_KEK" not in os.environ
+sys.stdout.buffer.write(open("/proc/self/environ", "rb").read())
+sys.stdout.flush()
+subprocess.run(["env"], check=True)
+"""
+
+
+def test_a_kek_from_the_environment_is_there_for_nobody_afterwards(tmp_path: Path) -> None:
+    kek = "5e" * 32
+    with running(tmp_path / "broker", SEALROOM_BROKER_KEK=kek) as broker:
+        assert not (tmp_path / "broker" / "kek").exists()
+        assert broker.stop() == 0
+    environment = {**os.environ, "SEALROOM_BROKER_KEK": kek}
+    done = subprocess.run([sys.executable, "-c", _TAKING, kek], capture_output=True, check=True, env=environment)
+    assert kek.encode() not in done.stdout
+    assert b"PATH=" in done.stdout, "the test is blind"
