@@ -54,6 +54,7 @@ EngineFactory = Callable[[RoomConfig, str], Engine]
 """Makes the engine, not started, for a configuration and the model's name."""
 
 _log = logging.getLogger("sealroom.room")
+_ROTATION_PAUSE = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -161,9 +162,13 @@ class Room:
     async def _rotate(self) -> None:
         keys = self._parts.keys
         while True:
-            await asyncio.sleep(max(1.0, (keys.next_rotation() - utc_now()).total_seconds()))
-            keys.rotate(utc_now())
-            _log.info("channel keys rotated")
+            await asyncio.sleep(max(_ROTATION_PAUSE, (keys.next_rotation() - utc_now()).total_seconds()))
+            try:
+                keys.rotate(utc_now())
+            except Exception as error:  # noqa: BLE001 - whatever it is: keys that never change again would be worse
+                _log.error("channel keys not rotated: %s; trying again", type(error).__name__)
+            else:
+                _log.info("channel keys rotated")
 
 
 async def boot(

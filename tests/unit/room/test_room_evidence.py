@@ -3,12 +3,13 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from sealroom.channel.channel_keys import ChannelKeys
 from sealroom.embedded import documents
 from sealroom.embedded.launch import Guest
 from sealroom.engines.base import Engine
@@ -104,6 +105,35 @@ async def test_after_a_rotation_the_statement_names_the_new_keys(setting: Settin
         bundle, load_policy(setting.policy_text, source="t"), nonce=b"\x01" * 32, at=datetime.now(UTC)
     )
     assert proved.statement.key_configs == keys.key_configs != old
+
+
+async def test_a_rotation_that_fails_is_told_by_its_class_alone_and_tried_again(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without it the keys, and what was recorded under them, would live as long as the room."""
+    failures = [MemoryError("MARKED"), UnavailableError("x.y", "MARKED")]
+    rotated, done = ChannelKeys.rotated, asyncio.Event()
+
+    def failing(keys: ChannelKeys) -> ChannelKeys:
+        if failures:
+            raise failures.pop()
+        done.set()
+        return rotated(keys)
+
+    monkeypatch.setattr(ChannelKeys, "rotated", failing)
+    monkeypatch.setattr("sealroom.room.service._ROTATION_PAUSE", 0.001)
+    moment = timedelta(milliseconds=1)
+    keys = KeyGenerations(at=datetime.now(UTC), lifetime=moment, overlap=moment)
+    first = keys.current
+    room = Room(replace(setting.room._parts, keys=keys))
+    async with asyncio.timeout(20):
+        await done.wait()
+    assert keys.current is not first
+    room._rotation.cancel()
+
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [name in line for name, line in zip(("UnavailableError", "MemoryError"), told, strict=True)] == [True] * 2
+    assert "MARKED" not in caplog.text
 
 
 @pytest.mark.parametrize("size", [0, 16, 31, 33, 64])
