@@ -13,7 +13,15 @@ import httpx
 from sealroom.channel.messages import ResponseHead
 from sealroom.client.address import RoomAddress
 from sealroom.client.exchange import OUTER_REFUSAL_LIMIT, RotatedKeyError, SealedCall, is_sealed_answer, outer_refusal
-from sealroom.client.httpx_words import call_for, kept_body, outer_request, raise_as_httpx, room_unreachable
+from sealroom.client.httpx_words import (
+    EVIDENCE_SECONDS,
+    EVIDENCE_TIMEOUT,
+    call_for,
+    kept_body,
+    outer_request,
+    raise_as_httpx,
+    room_unreachable,
+)
 from sealroom.client.session import (
     Session,
     check_evidence_answer,
@@ -27,7 +35,6 @@ from sealroom.verifier import AttestedRoom
 __all__ = ["AsyncSealedClient", "AsyncSealedTransport"]
 
 _log = logging.getLogger("sealroom.client")
-_EVIDENCE_TIMEOUT = httpx.Timeout(30, connect=5).as_dict()
 
 
 class AsyncSealedTransport(httpx.AsyncBaseTransport):
@@ -89,7 +96,14 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
         return self._session.admit(bundle, nonce=nonce, at=_now())
 
     async def _fetch_evidence(self, nonce: bytes) -> bytes:
-        request = httpx.Request("GET", self._address.evidence_url(nonce), extensions={"timeout": _EVIDENCE_TIMEOUT})
+        try:
+            with anyio.fail_after(EVIDENCE_SECONDS):
+                return await self._ask_for_evidence(nonce)
+        except TimeoutError as error:
+            raise room_unreachable(error, self._address) from error
+
+    async def _ask_for_evidence(self, nonce: bytes) -> bytes:
+        request = httpx.Request("GET", self._address.evidence_url(nonce), extensions={"timeout": EVIDENCE_TIMEOUT})
         try:
             response = await self._outer.handle_async_request(request)
             try:

@@ -13,6 +13,8 @@ from sealroom.verifier import AttestedRoom
 
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "EVIDENCE_SECONDS",
+    "EVIDENCE_TIMEOUT",
     "call_for",
     "check_options",
     "kept_body",
@@ -23,6 +25,11 @@ __all__ = [
 
 DEFAULT_TIMEOUT = httpx.Timeout(600, connect=5)
 """Seconds; the OpenAI client's own default. A model may think for minutes before its first token."""
+
+EVIDENCE_SECONDS = 30.0
+"""How long evidence may take, from the question to its last byte."""
+EVIDENCE_TIMEOUT = httpx.Timeout(EVIDENCE_SECONDS, connect=5).as_dict()
+"""The same for each single wait."""
 
 _OURS = frozenset({"transport", "mounts", "proxy", "proxies", "app", "trust_env", "http1", "http2"})
 

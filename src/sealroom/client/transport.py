@@ -12,9 +12,12 @@ What a caller of such a client meets:
 """
 
 import logging
+import math
 import secrets
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +27,15 @@ import httpx
 from sealroom.channel.messages import ResponseHead
 from sealroom.client.address import RoomAddress
 from sealroom.client.exchange import OUTER_REFUSAL_LIMIT, RotatedKeyError, SealedCall, is_sealed_answer, outer_refusal
-from sealroom.client.httpx_words import call_for, kept_body, outer_request, raise_as_httpx, room_unreachable
+from sealroom.client.httpx_words import (
+    EVIDENCE_SECONDS,
+    EVIDENCE_TIMEOUT,
+    call_for,
+    kept_body,
+    outer_request,
+    raise_as_httpx,
+    room_unreachable,
+)
 from sealroom.client.session import Session, check_evidence_answer, check_evidence_size
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE
 from sealroom.errors import MisuseError, SealroomError, UnavailableError
@@ -34,7 +45,6 @@ from sealroom.verifier import AttestedRoom
 __all__ = ["SealedClient", "SealedTransport"]
 
 _log = logging.getLogger("sealroom.client")
-_EVIDENCE_TIMEOUT = httpx.Timeout(30, connect=5).as_dict()
 
 
 class SealedTransport(httpx.BaseTransport):
@@ -96,12 +106,22 @@ class SealedTransport(httpx.BaseTransport):
         return self._session.admit(bundle, nonce=nonce, at=_now())
 
     def _fetch_evidence(self, nonce: bytes) -> bytes:
-        request = httpx.Request("GET", self._address.evidence_url(nonce), extensions={"timeout": _EVIDENCE_TIMEOUT})
+        """In a thread of its own: the time-outs of blocking sockets run anew with every byte that drips in."""
+        found: Future[bytes] = Future()
+        threading.Thread(target=_settle, args=(found, self._ask_for_evidence, nonce), daemon=True).start()
+        try:
+            return found.result(EVIDENCE_SECONDS)
+        except TimeoutError as error:
+            raise room_unreachable(error, self._address) from error
+
+    def _ask_for_evidence(self, nonce: bytes) -> bytes:
+        until = time.monotonic() + EVIDENCE_SECONDS  # after that nobody waits for it any more
+        request = httpx.Request("GET", self._address.evidence_url(nonce), extensions={"timeout": EVIDENCE_TIMEOUT})
         try:
             response = self._outer.handle_request(request)
             try:
                 check_evidence_answer(response.status_code, response.headers.get("content-type"))
-                return check_evidence_size(_read_at_most(response, MAX_BUNDLE_SIZE))
+                return check_evidence_size(_read_at_most(response, MAX_BUNDLE_SIZE, until=until))
             finally:
                 response.close()
         except httpx.TransportError as error:
@@ -197,12 +217,19 @@ def _pieces(request: httpx.Request) -> httpx.SyncByteStream:
     return request.stream
 
 
-def _read_at_most(response: httpx.Response, limit: int) -> bytes:
-    """The body up to ``limit`` bytes and a little more; the rest stays unread."""
+def _settle(found: "Future[bytes]", ask: Callable[[bytes], bytes], nonce: bytes) -> None:
+    try:
+        found.set_result(ask(nonce))
+    except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+        found.set_exception(error)
+
+
+def _read_at_most(response: httpx.Response, limit: int, *, until: float = math.inf) -> bytes:
+    """The body up to ``limit`` bytes and a little more, or ``until`` then; the rest stays unread."""
     found = bytearray()
     for piece in _sync_stream(response):
         found += piece
-        if len(found) > limit:
+        if len(found) > limit or time.monotonic() > until:
             break
     return bytes(found)
 
