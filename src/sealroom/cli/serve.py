@@ -4,6 +4,7 @@ This file reads what the operator wants, takes the port, and starts the engine's
 `sealroom.cli.serving`, whose code loads while the child loads its own.
 """
 
+import gc
 import logging
 import socket
 from pathlib import Path
@@ -40,6 +41,7 @@ def serve(
     room_config = _read_config(config)
     warnings = harden_process()
     with _bind(room_config) as listener, room_config.engine.prepare() as prepared:
+        gc.disable()  # until the room serves: most of what the boot makes stays
         from sealroom.cli.serving import Voice, run_room  # noqa: PLC0415 - the child loads its code at the same time
 
         voice = Voice(as_json=as_json)

@@ -96,6 +96,7 @@ async def _serve(room: Room, listener: socket.socket, stopped: "asyncio.Task[boo
 
     # What the boot left behind is scanned no more: a collection in the middle of a stream costs milliseconds.
     gc.freeze()
+    gc.enable()
     server = GatewayServer(build_app(room, room.engine), room.limits)
     serving = asyncio.create_task(server.serve_on(listener))
     listener.listen(room.limits.connections)  # before anybody is told; the server takes over what waits

@@ -16,7 +16,6 @@ The descriptors of the weights stay open: an engine that is restarted needs them
 
 import asyncio
 import contextlib
-import importlib.metadata
 import logging
 import time
 from collections.abc import Callable
@@ -87,7 +86,9 @@ class Room:
         self._parts = parts
         self._attesting = asyncio.Lock()
         self._waiting = 0
-        self._software_version = importlib.metadata.version("sealroom")
+        from importlib.metadata import version  # noqa: PLC0415 - much code, and the first states need none of it
+
+        self._software_version = version("sealroom")
         self.serving_since = utc_now()
         self._rotation = asyncio.create_task(self._rotate())
 
