@@ -1,5 +1,7 @@
-"""The whole system at its noisiest, asked a marked question: mark and answer are nowhere but at the two ends."""
+"""The whole system at its noisiest: a marked question and its answer are nowhere but at the two ends, the model's key is
+in no file."""
 
+import base64
 import json
 import os
 import re
@@ -8,9 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from room_world import NAME, room_world
 
-from sealroom.embedded.launch import DEMONSTRATION_MODEL
+from sealroom.embedded.launch import DEMONSTRATION_MODEL, Broker
 from sealroom.embedded.system import shipped_models
+from sealroom.sealed.stores import SealedModelInfo
+from sealroom.testing.snp import SnpPlatform
 
 pytestmark = [
     pytest.mark.flow,
@@ -56,3 +61,61 @@ def secrets_in(answer: str) -> list[bytes]:
     """The mark, and stretches of the answer that are too long to stand anywhere by chance."""
     stretches = re.findall(r"[^\n\"]{24,60}", answer)
     return [MARK.encode(), *(stretch.encode() for stretch in stretches)]
+
+
+async def test_the_models_key_is_in_no_file_of_broker_room_or_package(
+    tmp_path: Path, snp_platform: SnpPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealed, registered, released, used: afterwards it lies nowhere but wrapped under the broker's own key."""
+    captured: list[bytes] = []
+    register = Broker.register
+
+    def capturing(self: Broker, info: SealedModelInfo, policy: str) -> None:
+        captured.append(bytes(bytearray(info.dek.secret)))  # a copy: the key itself is wiped after use
+        register(self, info, policy)
+
+    monkeypatch.setattr(Broker, "register", capturing)
+    for name, value in (("SEALROOM_LOG_LEVEL", "DEBUG"), ("PYTHONASYNCIODEBUG", "1"), ("TMPDIR", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    async with room_world(tmp_path, platform=snp_platform) as world:
+        await world.room()
+        while_running = contents_of(tmp_path)
+    (key,) = captured
+    assert any(key), "the copy was made too late: the test is blind"
+
+    for places in (while_running, contents_of(tmp_path)):
+        names = {path.relative_to(tmp_path).as_posix() for path in map(Path, places)}
+        assert {"broker/broker.sqlite", "broker.log", "room.log", f"models/{NAME}-v1/manifest.json"} <= names
+        assert b"DEBUG" in places[str(tmp_path / "room.log")], "the level did not reach the room: the test is blind"
+        for spelling in spellings(key):
+            assert [place for place, content in places.items() if spelling in content] == []
+
+
+def test_the_search_for_a_key_finds_it_however_it_is_written() -> None:
+    key = bytes(range(200, 232))
+    written = (
+        b"raw " + key,
+        key.hex().upper().encode(),
+        json.dumps({"k": base64.urlsafe_b64encode(key).decode().rstrip("=")}).encode(),
+        json.dumps(list(key)).encode(),
+        *(base64.b64encode(b"#" * before + key + b"more") for before in range(4)),
+    )
+    for text in written:
+        assert any(spelling in text for spelling in spellings(key)), text
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Every file below ``folder``."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def spellings(key: bytes) -> list[bytes]:
+    """How ``key`` may stand in a file: raw, hex, a list of numbers, base64 of either alphabet in each alignment."""
+    found = [key, key.hex().encode(), key.hex().upper().encode()]
+    found += [separator.join(str(byte) for byte in key).encode() for separator in (",", ", ")]
+    for before in range(3):
+        # the digits at both ends also hold bits of the neighbours; what is left is of the key alone
+        whole = base64.b64encode(bytes(before) + key + bytes(2))
+        inner = whole[-(-before * 8 // 6) : (before + len(key)) * 8 // 6]
+        found += [inner, inner.translate(bytes.maketrans(b"+/", b"-_"))]
+    return found
