@@ -1,5 +1,4 @@
-"""The whole system at its noisiest: a marked question and its answer are nowhere but at the two ends, the model's key is
-in no file."""
+"""The whole system at its noisiest: marked question and answer are at the two ends alone, the key in no file."""
 
 import base64
 import json
