@@ -9,8 +9,8 @@ says about writing it (without, the room pays 150 ms more for compiling itself).
 What helped, and what it saved on two processors: the engine's child loading its code from the beginning (60 ms); no
 general HTTP client for three questions to the broker (110 ms, half of it for a TLS context that was not needed);
 memory for the weights taken before the key is here (25 ms); huge pages and a large step for the engine's heap
-(25 ms); reading the gateway's code beside the engine, but only after the weights are hashed, because the check of the model's
-header needs the interpreter (40 ms); no garbage collection while code is read (12 ms).
+(25 ms); reading the gateway's code beside the engine, but only after the weights are hashed, because the check of the
+model's header needs the interpreter (40 ms); no garbage collection while code is read (12 ms).
 
 What did not: reading the engine adapter's code in a thread while the broker is asked (the handshake became slower by
 as much, for the interpreter runs one thread); locking the weights before they are filled (it clears the pages that
