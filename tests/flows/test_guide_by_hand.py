@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(
         not (shipped_models() / DEMONSTRATION_MODEL).exists(), reason="the demonstration model is not installed"
     ),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine, and the guide uses it"),
 ]
 
 
