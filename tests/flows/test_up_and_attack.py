@@ -74,6 +74,15 @@ def test_the_second_start_does_not_seal_again_unless_the_release_policy_changed(
     assert [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()] == ["SmolLM2-135M-Instruct-v1"]
 
 
+def test_an_interruption_between_sealing_and_its_record_does_not_stop_the_next_start(tmp_path: Path) -> None:
+    words = ("up", "--prompt", "hello", "--max-tokens", "1", "--json")
+    assert sealroom(*words, state=tmp_path).returncode == 0
+    (tmp_path / "models" / "SmolLM2-135M-Instruct.json").unlink()  # as if it had not been written yet
+    again = sealroom(*words, state=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()] == ["SmolLM2-135M-Instruct-v2"]
+
+
 def test_the_endpoint_answers_an_openai_client_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
     environment = {**os.environ, "SEALROOM_STATE": str(tmp_path)}
     with subprocess.Popen(

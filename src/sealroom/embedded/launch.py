@@ -111,6 +111,19 @@ class SealedRecord:
         return bytes.fromhex(self.model_digest)
 
     @classmethod
+    def of(cls, info: SealedModelInfo, *, source: str, released_under: str) -> Self:
+        """The record of what was just sealed."""
+        return cls(
+            source=source,
+            released_under=released_under,
+            name=info.manifest.name,
+            version=info.manifest.version,
+            folder=str(info.path),
+            resource=info.resource,
+            model_digest=info.model_digest.hex(),
+        )
+
+    @classmethod
     def read(cls, path: Path) -> Self | None:
         """The record in ``path``, if there is one that can be read."""
         try:
@@ -184,7 +197,7 @@ def seal_for_broker(
         if progress:
             progress(1, 1)
         return before
-    version = before.version + 1 if before else 1
+    version = 1 + max((before.version if before else 0, *_versions_in(folder, name)))
     info = seal_model(
         source,
         folder / f"{name}-v{version}",
@@ -194,19 +207,17 @@ def seal_for_broker(
         keep_key=lambda made: broker.register(made, policy),
         progress=progress,
     )
-    record = SealedRecord(
-        source=marks,
-        released_under=policy_digest,
-        name=name,
-        version=version,
-        folder=str(info.path),
-        resource=info.resource,
-        model_digest=info.model_digest.hex(),
-    )
+    record = SealedRecord.of(info, source=marks, released_under=policy_digest)
     record.write(record_file)
-    if before:
-        shutil.rmtree(before.folder, ignore_errors=True)  # its key is below the broker's floor from here on
+    for older in set(_versions_in(folder, name)) - {version}:  # their keys are below the broker's floor from here on
+        shutil.rmtree(folder / f"{name}-v{older}", ignore_errors=True)
     return record
+
+
+def _versions_in(folder: Path, name: str) -> list[int]:
+    """What lies there already, a package included whose record an interruption kept from being written."""
+    endings = (path.name.removeprefix(f"{name}-v") for path in folder.glob(f"{name}-v*"))
+    return [int(ending) for ending in endings if ending.isdecimal()]
 
 
 def _marks(source: Path) -> str:
