@@ -102,6 +102,12 @@ def test_the_endpoint_answers_an_openai_client_and_ctrl_c_ends_everything(tmp_pa
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.loads(answer.read())["choices"][0]["message"]["content"]
+        body = json.dumps({"model": "SmolLM2-135M-Instruct", "input": ["a", "b"], "encoding_format": "float"})
+        request = urllib.request.Request(
+            f"{said['endpoint']}/embeddings", data=body.encode(), headers={"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert len(json.loads(answer.read())["data"]) == 2
         second = sealroom("up", "--port", "0", state=tmp_path)
         assert second.returncode == 5
         assert "embedded.already-running" in second.stderr

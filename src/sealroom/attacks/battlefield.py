@@ -1,7 +1,6 @@
 """An embedded system made ready to be attacked, with what its enemies would have collected over time."""
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -27,7 +26,6 @@ class Battlefield:
     current: SealedModelInfo
     older_package: Path
     other_resource: str
-    engine: Mapping[str, object] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=count)
 
     @property
@@ -80,7 +78,6 @@ class Battlefield:
             broker=self.system.broker.url,
             resource=resource or own,
             init_data_file=str(self.system.state.init_data),
-            engine=self.engine,
         )
 
 

@@ -34,6 +34,8 @@ from sealroom.testing.snp_store import platform_at
 
 __all__ = ["EmbeddedSystem", "Silence", "Tell", "embedded_system", "shipped_models"]
 
+_ENGINE: Mapping[str, object] = {"embeddings": True}
+"""Every endpoint that there is; the process for embeddings starts when it is first asked."""
 _MARKS = {"verification": "evidence", "key-release": "verification", "weights": "key_release", "engine": "unsealing"}
 """The room's boot states, each with the mark that its beginning completes."""
 
@@ -95,7 +97,7 @@ class EmbeddedSystem:
 
 @asynccontextmanager
 async def embedded_system(
-    state: State, *, model: Path | None, tell: Tell, timeline: Timeline, engine: Mapping[str, object] | None = None
+    state: State, *, model: Path | None, tell: Tell, timeline: Timeline
 ) -> AsyncIterator[EmbeddedSystem]:
     """Start everything, yield it running, stop everything.
 
@@ -104,7 +106,6 @@ async def embedded_system(
         model: a GGUF file or a folder; None for the demonstration model.
         tell: who is told.
         timeline: marked with evidence, verification, key_release, unsealing and engine_ready.
-        engine: further settings of the engine.
 
     Raises:
         SealroomError: whatever a part raised; everything begun has been stopped.
@@ -118,8 +119,8 @@ async def embedded_system(
         guest = await start.guest(name)
         broker = await broker_child
         sealed, publisher = await start.seal(source, name, guest, broker)
-        config = _room_config(state, sealed, publisher, broker, engine or {})
-        policy = asyncio.create_task(asyncio.to_thread(_write_room_policy, state, guest, sealed, engine or {}))
+        config = _room_config(state, sealed, publisher, broker)
+        policy = asyncio.create_task(asyncio.to_thread(_write_room_policy, state, guest, sealed))
         stack.push_async_callback(_settle, policy)
         room_url = await start.room(config)
         policy_file = await policy
@@ -203,9 +204,9 @@ class _Start:
         return child
 
 
-def _write_room_policy(state: State, guest: Guest, sealed: SealedRecord, engine: Mapping[str, object]) -> Path:
+def _write_room_policy(state: State, guest: Guest, sealed: SealedRecord) -> Path:
     """The caller's side knows what the room should run, not what it says that it runs."""
-    choice = EngineChoice.parse(engine, source=str(state.room_config))
+    choice = EngineChoice.parse(_ENGINE, source=str(state.room_config))
     text = documents.room_policy(
         guest.machine(), model_name=sealed.name, model_digest=sealed.digest, version=sealed.version,
         engine=documents.EnginePins.of(choice, model_name=sealed.name),
@@ -214,9 +215,7 @@ def _write_room_policy(state: State, guest: Guest, sealed: SealedRecord, engine:
     return state.room_policy
 
 
-def _room_config(
-    state: State, sealed: SealedRecord, publisher: PublisherKey, broker: Broker, engine: Mapping[str, object]
-) -> Path:
+def _room_config(state: State, sealed: SealedRecord, publisher: PublisherKey, broker: Broker) -> Path:
     text = documents.room_config(
         package=sealed.folder,
         publisher=publisher.digest,
@@ -224,7 +223,7 @@ def _room_config(
         broker=broker.url,
         resource=sealed.resource,
         init_data_file=str(state.init_data),
-        engine=engine,
+        engine=_ENGINE,
     )
     state.room_config.write_text(text)
     return state.room_config
