@@ -7,7 +7,10 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +27,61 @@ pytestmark = [
 ]
 
 
+MODEL = "SmolLM2-135M-Instruct"
+
+
 def sealroom(*words: str, state: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SEALROOM_STATE": str(state)}
     command = [sys.executable, "-m", "sealroom", *words]
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=timeout)
+
+
+@contextmanager
+def running_system(state: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """`sealroom up` that listens, and what it said of itself."""
+    command = [sys.executable, "-m", "sealroom", "up", "--port", "0", "--json"]
+    environment = {**os.environ, "SEALROOM_STATE": str(state)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as running:
+        assert running.stdout is not None
+        yield running, json.loads(running.stdout.readline())
+
+
+def ask(url: str, body: dict[str, object]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode(), headers={"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+    return found
+
+
+def stat_of(pid: int) -> tuple[int, int] | None:
+    """Parent and start time of a process that lives (a zombie does not)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else (int(fields[1]), int(fields[19]))
+
+
+def descendants_of(root: int) -> dict[tuple[int, int], str]:
+    """Command lines by process id and start time. By parentage, for the engine's command names no folder of ours."""
+    found: dict[tuple[int, int], str] = {}
+    family = {root}
+    while True:
+        pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+        born = {pid: stat for pid in pids if (stat := stat_of(pid)) and stat[0] in family and pid not in family}
+        if not born:
+            return found
+        family |= set(born)
+        for pid, (_, started) in born.items():
+            found[pid, started] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def alive(started: dict[tuple[int, int], str]) -> list[str]:
+    return [command for (pid, at), command in started.items() if (stat := stat_of(pid)) and stat[1] == at]
 
 
 def processes_with(marker: str) -> list[str]:
@@ -84,56 +138,34 @@ def test_an_interruption_between_sealing_and_its_record_does_not_stop_the_next_s
 
 
 def test_the_endpoint_answers_an_openai_client_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
-    environment = {**os.environ, "SEALROOM_STATE": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "sealroom", "up", "--port", "0", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    ) as running:
-        assert running.stdout is not None
-        said = json.loads(running.stdout.readline())
-        body = {"model": "SmolLM2-135M-Instruct", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
-        request = urllib.request.Request(
-            f"{said['endpoint']}/chat/completions",
-            data=json.dumps(body).encode(),
-            headers={"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            assert json.loads(answer.read())["choices"][0]["message"]["content"]
-        body = json.dumps({"model": "SmolLM2-135M-Instruct", "input": ["a", "b"], "encoding_format": "float"})
-        request = urllib.request.Request(
-            f"{said['endpoint']}/embeddings", data=body.encode(), headers={"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            assert len(json.loads(answer.read())["data"]) == 2
+    with running_system(tmp_path) as (running, said):
+        started = descendants_of(running.pid)
+        assert any("llama_cpp_child" in command for command in started.values()), "no engine seen: the test is blind"
+        chat = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+        assert ask(f"{said['endpoint']}/chat/completions", chat)["choices"][0]["message"]["content"]
+        texts = {"model": MODEL, "input": ["a", "b"], "encoding_format": "float"}
+        assert len(ask(f"{said['endpoint']}/embeddings", texts)["data"]) == 2
+        started |= descendants_of(running.pid)  # the process for embeddings came with the first question to it
+        assert sum("llama_cpp_child" in command for command in started.values()) == 2
         second = sealroom("up", "--port", "0", state=tmp_path)
         assert second.returncode == 5
         assert "embedded.already-running" in second.stderr
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=30) == 0
+    assert alive(started) == []
     assert processes_with(str(tmp_path)) == []
     assert not (tmp_path / "up.json").exists()
 
 
 def test_no_child_survives_even_if_up_is_killed(tmp_path: Path) -> None:
-    environment = {**os.environ, "SEALROOM_STATE": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "sealroom", "up", "--port", "0", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    ) as running:
-        assert running.stdout is not None
-        running.stdout.readline()
-        assert processes_with(str(tmp_path))
+    with running_system(tmp_path) as (running, _):
+        started = descendants_of(running.pid)
+        assert any("llama_cpp_child" in command for command in started.values()), "no engine seen: the test is blind"
         running.kill()
     deadline = time.monotonic() + 20
-    while processes_with(str(tmp_path)) and time.monotonic() < deadline:
+    while alive(started) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert processes_with(str(tmp_path)) == []
+    assert alive(started) == []
 
 
 def test_every_attack_is_refused_for_its_own_reason(tmp_path: Path) -> None:

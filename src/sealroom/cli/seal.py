@@ -73,26 +73,13 @@ def seal(  # noqa: PLR0913  each is an option of the command
 
     Its key goes to a broker, into a file, or to a recipient's public key.
     """
-    model_name = name or _name_of(model)
+    label = (name or _name_of(model), version)
     keeping = _Keeping(
         registering=_registering(broker, policy, admin_token, keep_older=keep_older), key_file=key_file
     )
     recipients = [_recipient(path) for path in recipient or ()]
     _require_a_keeper(keeping, recipients)
-    publisher = _publisher(publisher_key)
-    with Steps() as steps:
-        steps.begin("seal", f"sealing {model}")
-        info = seal_model(
-            model,
-            output or Path(f"{model_name}-v{version}.sealed"),
-            name=model_name,
-            version=version,
-            publisher=publisher,
-            recipients=[*([HeldByBroker()] if broker else []), *recipients],
-            keep_key=keeping.keep,
-            progress=lambda done, total: steps.progress("seal", done, total),
-        )
-        steps.done("seal", f"sealed {model} into {info.path}")
+    info = _sealed(model, output, label, _publisher(publisher_key), keeping, recipients)
     _tell_sealed(info, keeping, as_json=as_json)
 
 
@@ -250,6 +237,32 @@ def _name_of(model: Path) -> str:
     path = model.resolve()
     stem = path.name if path.is_dir() else path.stem
     return _NOT_IN_A_NAME.sub("-", stem).strip("-.")[:100] or "model"
+
+
+def _sealed(
+    model: Path,
+    output: Path | None,
+    label: tuple[str, int],
+    publisher: PublisherKey,
+    keeping: _Keeping,
+    recipients: Sequence[Recipient],
+) -> SealedModelInfo:
+    """Seal under the name and version of ``label``, and show how it goes."""
+    name, version = label
+    with Steps() as steps:
+        steps.begin("seal", f"sealing {model}")
+        info = seal_model(
+            model,
+            output or Path(f"{name}-v{version}.sealed"),
+            name=name,
+            version=version,
+            publisher=publisher,
+            recipients=[*([HeldByBroker()] if keeping.registering else []), *recipients],
+            keep_key=keeping.keep,
+            progress=lambda done, total: steps.progress("seal", done, total),
+        )
+        steps.done("seal", f"sealed {model} into {info.path}")
+    return info
 
 
 def _tell_sealed(info: SealedModelInfo, keeping: _Keeping, *, as_json: bool) -> None:

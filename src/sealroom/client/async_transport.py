@@ -27,9 +27,9 @@ from sealroom.client.session import (
     check_evidence_answer,
     check_evidence_size,
 )
+from sealroom.client.verification_service import SharedVerification
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE
-from sealroom.errors import MisuseError, SealroomError, UnavailableError
-from sealroom.statement import NONCE_SIZE
+from sealroom.errors import MisuseError, SealroomError
 from sealroom.verifier import AttestedRoom
 
 __all__ = ["AsyncSealedClient", "AsyncSealedTransport"]
@@ -50,7 +50,7 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
         self._address = address
         self._session = session
         self._outer = outer
-        self._one_verification = anyio.Lock()
+        self._verification = SharedVerification(session, self._fetch_evidence)
         self._session_id = secrets.token_bytes(32)
 
     async def verify(self) -> AttestedRoom:
@@ -59,12 +59,7 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
         Raises:
             SealroomError: why there is no key; nothing but evidence has been asked for.
         """
-        if (room := self._session.fresh(_now())) is not None:
-            return room
-        async with self._one_verification:
-            if (room := self._session.fresh(_now())) is not None:
-                return room  # another task has just done it
-            return await self._verify_now()
+        return await self._verification.room()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Seal, send, open; verify anew and send once more if the room's key has changed since."""
@@ -84,16 +79,6 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._outer.aclose()
-
-    async def _verify_now(self) -> AttestedRoom:
-        nonce = secrets.token_bytes(NONCE_SIZE)
-        try:
-            bundle = await self._fetch_evidence(nonce)
-        except UnavailableError:
-            if (room := self._session.put_off(_now())) is not None:
-                return room  # only the renewal failed: what was proved still holds
-            raise
-        return self._session.admit(bundle, nonce=nonce, at=_now())
 
     async def _fetch_evidence(self, nonce: bytes) -> bytes:
         try:

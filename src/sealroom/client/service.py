@@ -4,7 +4,6 @@ The same rules as in `transport`, over aiohttp, which spends half as much on a r
 ours; none of aiohttp's leaks.
 """
 
-import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Iterable
@@ -27,9 +26,9 @@ from sealroom.client.exchange import (
     outer_refusal,
 )
 from sealroom.client.session import Session, check_evidence_answer, check_evidence_size
+from sealroom.client.verification_service import SharedVerification
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE
-from sealroom.errors import MisuseError, UnavailableError
-from sealroom.statement import NONCE_SIZE
+from sealroom.errors import MisuseError
 from sealroom.verifier import AttestedRoom
 
 __all__ = ["OpenAnswer", "RoomService", "UserRequest"]
@@ -127,7 +126,7 @@ class RoomService:
         self.address = address
         self._session = session
         self._session_id = secrets.token_bytes(32)
-        self._one_verification = asyncio.Lock()
+        self._verification = SharedVerification(session, self._fetch_evidence)
         self._outer: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "RoomService":
@@ -152,12 +151,7 @@ class RoomService:
         Raises:
             SealroomError: why there is no key; nothing but evidence has been asked for.
         """
-        if (room := self._session.fresh(_now())) is not None:
-            return room
-        async with self._one_verification:
-            if (room := self._session.fresh(_now())) is not None:
-                return room  # another task has just done it
-            return await self._verify_now()
+        return await self._verification.room()
 
     @asynccontextmanager
     async def open(self, request: UserRequest) -> AsyncIterator[OpenAnswer]:
@@ -179,16 +173,6 @@ class RoomService:
             yield answer
         finally:
             answer.close()
-
-    async def _verify_now(self) -> AttestedRoom:
-        nonce = secrets.token_bytes(NONCE_SIZE)
-        try:
-            bundle = await self._fetch_evidence(nonce)
-        except UnavailableError:
-            if (room := self._session.put_off(_now())) is not None:
-                return room  # only the renewal failed: what was proved still holds
-            raise
-        return self._session.admit(bundle, nonce=nonce, at=_now())
 
     async def _fetch_evidence(self, nonce: bytes) -> bytes:
         url = self.address.evidence_url(nonce)

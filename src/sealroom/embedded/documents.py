@@ -10,7 +10,7 @@ from typing import Self
 
 from sealroom.engines.llama_cpp_parameters import config_digest
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
-from sealroom.kbs.init_data import MODEL_KEY
+from sealroom.kbs.init_data import MODEL_KEY, write_init_data
 from sealroom.room.engine_choice import EngineChoice
 
 __all__ = ["EnginePins", "Machine", "init_data", "release_policy", "room_config", "room_policy"]
@@ -76,13 +76,7 @@ config_digest = ["sha256:{self.config_digest.hex()}"]
 
 def init_data(model_name: str) -> str:
     """What the guest is launched for; its digest stands in HOST_DATA."""
-    return f"""\
-version = "0.1.0"
-algorithm = "sha256"
-
-[data]
-"{MODEL_KEY}" = {_text(model_name)}
-"""
+    return write_init_data({MODEL_KEY: model_name}).decode()
 
 
 def release_policy(machine: Machine, *, model_name: str) -> str:

@@ -32,7 +32,7 @@ from sealroom.room.engine_choice import EngineChoice
 from sealroom.sealed.publisher import PublisherKey
 from sealroom.testing.snp_store import platform_at
 
-__all__ = ["EmbeddedSystem", "Silence", "Tell", "embedded_system", "shipped_models"]
+__all__ = ["EmbeddedSystem", "Tell", "embedded_system", "shipped_models"]
 
 _ENGINE: Mapping[str, object] = {"embeddings": True}
 """Every endpoint that there is; the process for embeddings starts when it is first asked."""
@@ -54,19 +54,6 @@ class Tell(Protocol):
     def done(self, step: str, words: str) -> None:
         """It is done."""
         ...
-
-
-class Silence:
-    """Tells nobody."""
-
-    def begin(self, step: str, words: str) -> None:
-        """A step began."""
-
-    def progress(self, step: str, done: int, total: int) -> None:
-        """So much of it is done."""
-
-    def done(self, step: str, words: str) -> None:
-        """It is done."""
 
 
 @dataclass(kw_only=True)

@@ -111,14 +111,7 @@ def seal_model(  # noqa: PLR0913  each is a word of the command line
     """
     check_label(name, version)
     found = find_source(source)
-    identity = Identity(
-        name=name,
-        version=version,
-        package_id=secrets.token_bytes(32),
-        chunk_size=chunk_size,
-        files=tuple((file.path, file.size) for file in found.files),
-    )
-    identity.check()
+    identity = _identity(found, name=name, version=version, chunk_size=chunk_size)
     _check_target(target, found)
     dek = ModelKey.generate()
     with _unfinished(target) as folder:
@@ -134,6 +127,19 @@ def seal_model(  # noqa: PLR0913  each is a word of the command line
         _give_name(folder, target)
     _log.info("sealed %s version %d: %d files, %d bytes", name, version, len(found.files), found.total_size)
     return info
+
+
+def _identity(source: Source, *, name: str, version: int, chunk_size: int) -> Identity:
+    """A new package's identity: drawn once, and never for other files."""
+    identity = Identity(
+        name=name,
+        version=version,
+        package_id=secrets.token_bytes(32),
+        chunk_size=chunk_size,
+        files=tuple((file.path, file.size) for file in source.files),
+    )
+    identity.check()
+    return identity
 
 
 def _encode(manifest: Manifest) -> bytes:
