@@ -1,4 +1,4 @@
-"""PROVE: one folder per TEE, the same four files in each, the same four verbs.
+"""PROVE: one folder per TEE, at least the same four files in each, the same four verbs.
 
     layout.parse     bytes → Evidence            exact lengths, zero reserved bytes, nothing trailing
     verify.verify    Evidence → Verified         against pinned roots, collateral and a time that are handed in
