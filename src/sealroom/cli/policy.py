@@ -21,7 +21,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    group = typer.Typer(help="Check and explain policies; pin an engine.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(help="Check and explain policies; pin engines.", no_args_is_help=True, rich_markup_mode=None)
     group.command("check")(check_policy)
     group.command("explain")(explain_policy)
     group.command("engine")(engine_section)
