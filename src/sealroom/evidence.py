@@ -296,6 +296,11 @@ class CollectedEvidence:
 class Attester(Protocol):
     """The machine's own silicon, asked for evidence. Implemented by `tees.*.collect` and by `testing`."""
 
+    @property
+    def simulated(self) -> bool:
+        """Whether there is no silicon behind it. A room on such hardware listens on loopback alone."""
+        ...
+
     def collect(self, report_data: bytes) -> CollectedEvidence:
         """Return evidence that carries ``report_data`` (64 bytes)."""
         ...

@@ -37,12 +37,12 @@ def _by_role(found: dict[str, bytes]) -> Collateral:
     if "VCEK" in found and "VLEK" in found:
         raise unreadable("cert_chain", "it has both a VCEK and a VLEK")
     items: dict[str, bytes] = {}
-    if leaf := found.get("VCEK") or found.get("VLEK"):
-        items["leaf"] = leaf
+    for kind in {"VCEK", "VLEK"} & found.keys():
+        items["leaf"] = found[kind]
     if chain := [found[name] for name in ("ASK", "ARK") if name in found]:
         items["chain"] = as_pem(*chain)
-    if crl := found.get("CRL"):
-        items["crl"] = crl
+    if "CRL" in found:
+        items["crl"] = found["CRL"]
     return Collateral(items=items)
 
 

@@ -226,7 +226,7 @@ class _Boot:
         return room
 
     def _born(self) -> None:
-        simulated = bool(getattr(self.attester, "simulated", False))
+        simulated = self.attester.simulated
         if simulated and not self.config.loopback_only:
             raise MisuseError("room.simulated-not-loopback", "simulated hardware never serves the world",
                               got=self.config.host, expected="a loopback address",

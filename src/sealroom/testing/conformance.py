@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sealroom.errors import MalformedError, SealroomError, UnavailableError
+from sealroom.errors import MalformedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.testing import conformance_snp
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
@@ -122,7 +122,14 @@ def _roots(case: VectorCase) -> TrustRoots:
     """The vector's own anchor, to be trusted for this vector only, if it has one."""
     if "trust_root" not in case.document:
         return TrustRoots()
-    certificates = read_certificates(case.file(case.document["trust_root"]))
+    try:
+        certificates = read_certificates(case.file(case.document["trust_root"]))
+    except (
+        MalformedError,
+        UnverifiedError,
+    ) as reason:
+        # a broken anchor is no refusal of the evidence
+        raise case.malformed("trust_root is no certificate") from reason
     return TrustRoots(insecure_simulated=frozenset(certificate.fingerprint for certificate in certificates))
 
 

@@ -125,14 +125,22 @@ def read_case(name: str, directory: Path) -> VectorCase:
     )
 
 
+_COMPARED = frozenset({"verdict", "tcb_status", "policy_flags", "fields"})
+_REMARKS = frozenset({"reason", "note", "notes", "why", "default_policy", "if_accepted"})
+
+
 def _expectation(name: str, expect: object) -> Expectation:
-    if not isinstance(expect, dict) or expect.get("verdict") not in _VERDICTS:
+    verdict = expect.get("verdict") if isinstance(expect, dict) else None
+    if not isinstance(expect, dict) or not isinstance(verdict, str) or verdict not in _VERDICTS:
         raise MalformedError("conformance.vector", "the vector does not say which verdict is expected", where=name)
+    if unknown := expect.keys() - _COMPARED - _REMARKS:  # else what a misspelt name expects would never be compared
+        raise MalformedError("conformance.vector", "the vector expects what this runner does not compare", where=name,
+                             got=", ".join(sorted(unknown)))  # fmt: skip
     flags, fields = expect.get("policy_flags"), expect.get("fields")
     if not isinstance(flags, list | None) or not isinstance(fields, dict | None):
         raise MalformedError("conformance.vector", "policy_flags is no list, or fields no object", where=name)
     return Expectation(
-        verdict=expect["verdict"],
+        verdict=verdict,
         tcb_status=expect.get("tcb_status"),
         policy_flags=None if flags is None else frozenset(str(flag) for flag in flags),
         fields=fields,

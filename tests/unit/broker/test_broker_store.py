@@ -213,3 +213,27 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(world: World) -> N
         fail()
     assert world.state.resources.find(str(ResourceId.parse(RESOURCE))) is None
     assert world.state.resources.floor("smollm2") is None
+
+
+@pytest.mark.parametrize("content", ["", " \n", "00", "x" * 64])
+def test_an_admin_token_that_is_none_lets_nobody_in(world: World, content: str) -> None:
+    (world.folder / "admin-token").write_text(content)
+    with pytest.raises(MisuseError, match=r"broker\.state-file"):
+        open_state(world.folder)
+
+
+async def test_a_database_whose_identity_was_taken_away_is_not_taken_for_a_new_one(
+    world: World, vandal: Vandal
+) -> None:
+    vandal("DELETE FROM meta")
+    vandal("DELETE FROM audit")
+    with pytest.raises(UnverifiedError, match=r"broker\.store-tampered"):
+        open_state(world.folder)
+
+
+async def test_a_version_taken_away_does_not_pass_the_floor(world: World, vandal: Vandal) -> None:
+    vandal("PRAGMA ignore_check_constraints=1")
+    vandal("UPDATE resources SET version = NULL")
+    (resource,) = world.state.resources.all()
+    with pytest.raises(UnverifiedError, match=r"broker\.store-tampered"):
+        world.state.resources.require_above_floor(resource)

@@ -52,6 +52,13 @@ def test_what_the_child_claims_and_the_kernel_denies_does_not_count(
     assert Layer.LANDLOCK_FILES in caught
 
 
+@pytest.mark.parametrize("field", ["Uid", "CapInh", "CapPrm", "CapEff", "CapAmb"])
+def test_what_the_kernel_does_not_say_confirms_nothing(tmp_path: Path, field: str) -> None:
+    silent = "".join(f"{line}\n" for line in _STATUS.splitlines() if not line.startswith(field))
+    with pytest.raises(RefusedError, match=r"sandbox\.facts-missing"):
+        _facts(tmp_path, silent)
+
+
 def test_an_engine_that_runs_as_root_is_never_said_to_have_a_user_of_its_own(tmp_path: Path) -> None:
     root = _facts(tmp_path, _STATUS.replace("65432", "0"))
     assert Layer.OWN_USER not in outside.confirmed((Layer.OWN_USER,), root, user=0, weights=0)

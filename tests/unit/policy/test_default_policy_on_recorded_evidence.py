@@ -27,11 +27,14 @@ def _judge(folder: Path, case: dict) -> Appraisal:
 def _sound_cases(vectors: Path) -> list[tuple[Path, dict]]:
     folders = sorted(path.parent for path in (vectors / "snp").glob("*/vector.json"))
     cases = [(folder, json.loads((folder / "vector.json").read_text("utf-8"))) for folder in folders]
-    return [
+    sound = [
         (folder, case)
         for folder, case in cases
         if case["expect"]["verdict"] == "valid" and case["kind"].startswith("snp-report")
     ]
+    assert any("trust_root" in case for _, case in sound)
+    assert any("trust_root" not in case for _, case in sound)
+    return sound
 
 
 def test_the_default_refuses_exactly_the_authentic_evidence_that_it_must(shared_vectors: Path) -> None:

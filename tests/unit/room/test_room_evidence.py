@@ -147,6 +147,7 @@ class SlowSilicon:
 
     def __init__(self, behind: Attester) -> None:
         self._behind = behind
+        self.simulated = behind.simulated
         self.let = threading.Event()
         self.at_once = 0
         self.most_at_once = 0

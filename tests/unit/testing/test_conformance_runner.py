@@ -112,6 +112,8 @@ def test_a_certificate_chain_alone_is_a_kind_of_its_own(vector):
         {"collateral": {"leaf": "leaf.der", "chain": "chain.pem", "moon_phase": "full"}},
         {"kind": None},
         {"expect": {"verdict": "perhaps"}},
+        {"expect": {"verdict": ["valid"]}},
+        {"expect": {"verdict": "valid", "feilds": {"vmpl": 3}}},
         {"expect": {"verdict": "invalid", "policy_flags": "all"}},
     ],
 )
@@ -172,3 +174,10 @@ def test_the_command_writes_json_lines_and_the_summary_last(vector, tmp_path):
 def test_the_exit_status_is_0_only_if_nothing_failed_and_nothing_was_left_out(vector, tmp_path, changes):
     vector(**changes)
     assert run(tmp_path)[0] == 1
+
+
+def test_a_broken_anchor_is_no_refusal_of_the_evidence(vector):
+    folder = vector(expect={"verdict": "invalid"}, trust_root="empty.pem")
+    (folder / "empty.pem").write_bytes(b"")
+    result = only(folder)
+    assert (result.verdict, result.passed) == ("unsupported", False)

@@ -104,8 +104,10 @@ class Resources:
 
     def require_above_floor(self, resource: Resource) -> None:
         """Raise ``broker.version-below-floor`` for a version that was retired."""
-        if resource.model is None or resource.version is None:
+        if resource.model is None:
             return
+        if resource.version is None:
+            raise UnverifiedError("broker.store-tampered", "a registered model has lost its version")
         floor = self.floor(resource.model)
         if floor is None:
             raise UnverifiedError("broker.store-tampered", "the floor of a registered model is gone")

@@ -26,6 +26,7 @@ from sealroom.errors import MisuseError, UnverifiedError
 __all__ = ["State", "open_state"]
 
 _KEK, _ADMIN, _SIGNING, _DATABASE = "kek", "admin-token", "token-signing-key.pem", "broker.sqlite"
+_TOKEN_SIZE = 32
 _CHECK = b"sealroom-broker"
 
 
@@ -69,7 +70,7 @@ def open_state(directory: Path, *, kek_hex: str | None = None, create: bool = Tr
                           where=str(directory / _KEK),
                           hint="put the file back, or give the key in SEALROOM_BROKER_KEK")  # fmt: skip
     kek = _read_kek(kek_hex if kek_hex is not None else files.read(_KEK, lambda: secrets.token_hex(KEK_SIZE)))
-    admin_token = files.read(_ADMIN, lambda: secrets.token_hex(32))
+    admin_token = _read_admin_token(files.read(_ADMIN, lambda: secrets.token_hex(_TOKEN_SIZE)))
     signing_key = _read_signing_key(files.read(_SIGNING, _new_signing_key))
     database = Database(files.private(_DATABASE))
     audit = AuditLog(database, kek)
@@ -153,11 +154,25 @@ def _read_kek(text: str) -> KeyEncryptionKey:
                           expected=f"{2 * KEK_SIZE} hex digits") from error  # fmt: skip
 
 
+def _read_admin_token(text: str) -> str:
+    """An empty token would be the one that a request without any carries."""
+    try:
+        whole = len(bytes.fromhex(text)) == _TOKEN_SIZE
+    except ValueError:
+        whole = False
+    if not whole:
+        raise MisuseError("broker.state-file", f"{_ADMIN} holds no admin token", got=f"{len(text)} characters",
+                          expected=f"{2 * _TOKEN_SIZE} hex digits",
+                          hint="remove the file, and a new one is made")  # fmt: skip
+    return text
+
+
 def _check_kek(database: Database, audit: AuditLog, kek: KeyEncryptionKey) -> str:
     """The broker's id, once the key-encryption key is known to be the one that the database was made with."""
     with database.transaction():
         meta = {str(row[0]): row[1] for row in database.query("SELECT name, value FROM meta")}
         if not meta:
+            _require_new(database)
             meta = {"kek-check": kek.wrap(_CHECK, binding=b"kek-check"), "id": secrets.token_hex(16).encode()}
             for name, value in meta.items():
                 database.execute("INSERT INTO meta (name, value) VALUES (?, ?)", name, value)
@@ -172,6 +187,14 @@ def _check_kek(database: Database, audit: AuditLog, kek: KeyEncryptionKey) -> st
                           hint="give the key that this database was made with") from error  # fmt: skip
     audit.head()
     return broker_id.decode("ascii", "replace")
+
+
+def _require_new(database: Database) -> None:
+    """Only an empty database is given an identity: else taking the old one away would erase its record unseen."""
+    for table in ("audit_head", "audit", "models", "resources"):
+        if database.query(f"SELECT 1 FROM {table} LIMIT 1"):  # noqa: S608 - names of our own tables
+            raise UnverifiedError("broker.store-tampered", "the database has lost its identity and kept its content",
+                                  where=table)  # fmt: skip
 
 
 def _new_signing_key() -> str:

@@ -40,9 +40,12 @@ def read_facts(pid: int, *, proc: Path = Path("/proc")) -> ProcessFacts:
         raise RefusedError("sandbox.child-gone", "the engine ended before it could be checked") from error
     status = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     sets = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+    if missing := sorted({"Uid", *sets} - status.keys()):
+        raise RefusedError("sandbox.facts-missing", "the kernel does not say what the engine may do",
+                           where=f"/proc/{pid}/status", got=f"no {', '.join(missing)}")  # fmt: skip
     return ProcessFacts(
         uids=tuple(int(word) for word in status["Uid"].split()),
-        capabilities=sum(int(status.get(name, "0"), 16) for name in sets),
+        capabilities=sum(int(status[name], 16) for name in sets),
         no_new_privileges=status.get("NoNewPrivs", "0").strip() == "1",
         filtering=int(status.get("Seccomp", "0")) == _FILTERING,
         locked_bytes=int(status.get("VmLck", "0 kB").split()[0]) * 1024,

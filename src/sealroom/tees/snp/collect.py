@@ -81,6 +81,8 @@ class ConfigfsTsm:
         pause: waits between attempts; seconds.
     """
 
+    simulated = False
+
     def __init__(
         self,
         directory: TsmDirectory | None = None,
