@@ -12,7 +12,7 @@ from sealroom.kbs.errors_json import parse_error
 from sealroom.kbs.init_data import parse_init_data, write_init_data
 from sealroom.kbs.json_text import b64_decode, b64url_decode
 from sealroom.kbs.messages import ResourceId, parse_challenge
-from sealroom.kbs.snp_certs import read_cert_chain
+from sealroom.kbs.snp_certs import parse_cert_chain
 from sealroom.kbs.snp_json import parse_snp_json, write_snp_json
 from sealroom.pem import as_pem
 from sealroom.testing.snp import SimulatedSnp, SnpPlatform
@@ -159,5 +159,5 @@ def test_control_characters_of_a_refusal_do_not_reach_a_terminal() -> None:
 
 
 def test_an_empty_revocation_list_is_handed_on_to_be_refused_and_not_left_out() -> None:
-    collateral = read_cert_chain([{"cert_type": "CRL", "data": []}])
+    collateral = parse_cert_chain([{"cert_type": "CRL", "data": []}])
     assert dict(collateral.items) == {"crl": b""}
