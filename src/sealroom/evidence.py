@@ -103,6 +103,9 @@ class Collateral:
     """What verification needs from outside, as untrusted bytes under the names that the TEE gives them.
 
     SNP: ``leaf`` (VCEK or VLEK, DER), ``chain`` (PEM: ASK or ASVK, then ARK), ``crl`` (DER, optional).
+    TDX and SGX: ``tcb_info_response``, ``qe_identity_response`` (JSON, the exact bytes that the service sent),
+    ``tcb_info_issuer_chain``, ``qe_identity_issuer_chain`` (PEM, signer first), ``pck_crl``, ``root_ca_crl`` (DER, PEM
+    or hexadecimal text), ``pck_crl_issuer_chain`` (PEM, optional).
     """
 
     items: Mapping[str, bytes] = field(repr=False)
@@ -157,12 +160,23 @@ class Claims:
 
     tee: Tee
     hardware_model: str
-    """Product as the vendor names it: ``Milan``, ``Genoa``, ``Turin``."""
+    """Product as the vendor names it: ``Milan``, ``Genoa``, ``Turin``; Intel names none but the family and model
+    (FMSPC)."""
     measurements: Mapping[str, bytes]
     """Under the vendor's field names: ``measurement``, ``host_data``, ``id_key_digest``."""
     report_data: bytes
     tcb: Mapping[str, Mapping[str, int]]
     """TCB by kind (``current``, ``reported``, ``committed``, ``launch``), then by part (``microcode``)."""
+    debug: bool
+    """Whether the host may look into it: then nothing else that the evidence says protects anything."""
+    migratable: bool
+    """Whether it may be moved, with its secrets, to a machine that nobody here has verified."""
+    tcb_status: str | None
+    """The vendor's own word on how current the platform is (``UpToDate`` …), or None: this vendor gives none."""
+    tcb_date: datetime | None
+    """Until when the vendor's advisories are mended at this TCB level, or None."""
+    advisories: tuple[str, ...]
+    """The vendor's advisories that this TCB level is still open to, in order of their names."""
     flags: frozenset[str]
     """Facts that a policy has to see: ``guest_debug``, ``smt_allowed``, ``vmpl_0`` …"""
     signer: str
@@ -170,7 +184,7 @@ class Claims:
     device_id: bytes | None
     """The chip's own id, or None where the evidence masks it: a masked id equals no other."""
     details: Mapping[str, str | int]
-    """Further vendor fields that a policy may name: ``vmpl``, ``guest_svn``, ``abi_major``, ``tcb_status`` …"""
+    """Further vendor fields that a policy may name: ``vmpl``, ``guest_svn``, ``abi_major`` …"""
     root: bytes
     simulated: bool
     validity: Validity

@@ -75,6 +75,11 @@ def _variables(claims: Claims, subject: Subject) -> dict[str, Any]:
             "report_data": claims.report_data.hex(),
             "measurements": {name: value.hex() for name, value in claims.measurements.items()},
             "tcb": {kind: dict(parts) for kind, parts in claims.tcb.items()},
+            "debug": claims.debug,
+            "migratable": claims.migratable,
+            "tcb_status": claims.tcb_status,
+            "tcb_date": None if claims.tcb_date is None else claims.tcb_date.isoformat(),
+            "advisories": list(claims.advisories),
             "flags": sorted(claims.flags),
             "details": dict(claims.details),
         }

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cel
-
 from sealroom.errors import MalformedError
 
 __all__ = ["VARIABLES", "Outcome", "Requirement", "compile_requirement"]
@@ -64,6 +62,8 @@ def compile_requirement(*, number: int, when: str, because: str, fix: str, where
     Raises:
         MalformedError: ``policy.bad-expression`` for a syntax error, an unknown variable or an unknown function.
     """
+    import cel  # noqa: PLC0415 - its package loads a whole command line: 170 ms that only such policies should pay
+
     try:
         program = cel.compile(when)
     except (ValueError, RuntimeError, TypeError) as error:

@@ -20,10 +20,9 @@ def run_report(case: VectorCase, roots: TrustRoots) -> Outcome:
     evidence = snp.parse(raw)
     verified = snp.verify(evidence, roots=roots, collateral=collateral, at=case.verify_at)
     claims = snp.claims(verified)
-    status = claims.details.get("tcb_status")
     return Outcome(
         simulated=claims.simulated,
-        tcb_status=None if status is None else str(status),
+        tcb_status=claims.tcb_status,
         flags=claims.flags,
         fields=_fields(raw, verified),
     )

@@ -54,7 +54,7 @@ def claims(verified: Verified[Evidence]) -> Claims:
     """
     if not isinstance(verified, VerifiedSnp):
         raise MisuseError("snp.other-tee", "this is no verified SNP report", got=type(verified).__name__)
-    report = verified.evidence.report
+    report, flags = verified.evidence.report, _flags(verified)
     return Claims(
         tee=Tee.SNP,
         hardware_model=verified.product.value,
@@ -70,7 +70,12 @@ def claims(verified: Verified[Evidence]) -> Claims:
         },
         report_data=report.report_data,
         tcb=verified.tcb,
-        flags=_flags(verified),
+        debug="guest_debug" in flags,
+        migratable="migrate_ma" in flags,
+        tcb_status=None,  # AMD publishes versions and no verdicts on them
+        tcb_date=None,
+        advisories=(),
+        flags=flags,
         signer=verified.signing_key.name,
         device_id=verified.chip_id,
         details=_details(report, verified),
