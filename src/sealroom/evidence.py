@@ -104,8 +104,8 @@ class Collateral:
 
     SNP: ``leaf`` (VCEK or VLEK, DER), ``chain`` (PEM: ASK or ASVK, then ARK), ``crl`` (DER, optional).
     TDX and SGX: ``tcb_info_response``, ``qe_identity_response`` (JSON, the exact bytes that the service sent),
-    ``tcb_info_issuer_chain``, ``qe_identity_issuer_chain`` (PEM, signer first), ``pck_crl``, ``root_ca_crl`` (DER, PEM
-    or hexadecimal text), ``pck_crl_issuer_chain`` (PEM, optional).
+    ``tcb_info_issuer_chain``, ``qe_identity_issuer_chain`` (PEM, signer first), ``pck_crl`` and ``root_ca_crl``
+    (DER, PEM or hexadecimal text), ``pck_crl_issuer_chain`` (PEM, optional).
     """
 
     items: Mapping[str, bytes] = field(repr=False)

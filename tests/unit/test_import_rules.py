@@ -25,7 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("evidence", "binding", "fixed_layout", "der", "pem"),
     ("statement", "x509_reader"),
     ("x509_chain",),
-    ("tees", "collateral.bundle", "collateral.deterministic_cbor", "collateral", "channel", "kbs", "sealed"),
+    ("tees", "collateral", "channel", "kbs", "sealed", "measure"),
     ("policy",),
     ("verifier",),
     ("tees.*.collect", "collateral.fetch", "collateral.cache", "sealed.stores", "engines", "clouds"),

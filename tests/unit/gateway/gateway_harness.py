@@ -37,7 +37,9 @@ def vouch(key: bytes) -> AttestedKey:
     validity = Validity(not_before=now - timedelta(hours=1), not_after=now + timedelta(hours=1))
     claims = Claims(
         tee=Tee.SNP, hardware_model="none: made for a test", measurements={}, report_data=bytes(64), tcb={},
-        debug=False, migratable=False, tcb_status=None, tcb_date=None, advisories=(), flags=frozenset(), signer="none", device_id=None, details={}, root=bytes(32), simulated=True,
+        debug=False,
+        migratable=False, tcb_status=None, tcb_date=None, advisories=(),
+        flags=frozenset(), signer="none", device_id=None, details={}, root=bytes(32), simulated=True,
         validity=validity, warrant=CLAIMED,
     )  # fmt: skip
     check = Check(name="test", got="-", wanted="-", passed=True, source="test", code="test.test", fix="-")
