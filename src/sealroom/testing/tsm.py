@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sealroom.tees._tsm.collect import TsmDirectory
 from sealroom.tees.snp.certificate_table import GUIDS
-from sealroom.tees.snp.collect import TsmDirectory
 
 __all__ = ["EmulatedTsm", "certificate_table"]
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
 from sealroom.evidence import Collateral
+from sealroom.tees._tsm.collect import TsmDirectory
 from sealroom.tees.snp.certificate_table import read_certificate_table
-from sealroom.tees.snp.collect import ConfigfsTsm, TsmDirectory
+from sealroom.tees.snp.collect import SnpConfigfs
 from sealroom.testing.snp import SimulatedSnp
 from sealroom.testing.tsm import EmulatedTsm, certificate_table
 
@@ -34,7 +35,7 @@ def kernel(tmp_path, guest):
 
 @pytest.fixture
 def attester(kernel, waits):
-    return ConfigfsTsm(kernel, pause=waits.append)
+    return SnpConfigfs(kernel, pause=waits.append)
 
 
 def test_the_report_carries_what_was_asked_for_and_the_entry_is_gone(attester, kernel, guest):
@@ -54,7 +55,7 @@ def test_every_call_makes_an_entry_under_a_name_of_its_own(attester, kernel):
 def test_report_data_of_another_size_is_not_padded_but_refused(attester, kernel, size):
     with pytest.raises(MisuseError) as error:
         attester.collect(bytes(size))
-    assert error.value.code == "snp.report-data"
+    assert error.value.code == "evidence.report-data-size"
     assert kernel.made == []
 
 
@@ -71,7 +72,7 @@ def test_a_kernel_that_stays_busy_is_given_up_in_the_end(attester, kernel, waits
     kernel.errors = [errno.EBUSY] * 100
     with pytest.raises(UnavailableError) as error:
         attester.collect(DATA)
-    assert error.value.code == "snp.no-report"
+    assert error.value.code == "tsm.no-report"
     assert "EBUSY" in error.value.got
     assert len(kernel.made) == 8
     assert list(kernel.path.iterdir()) == []
@@ -93,22 +94,22 @@ def test_a_writer_who_never_stops_is_named_and_no_report_handed_out(attester, ke
     kernel.disturb = lambda entry: kernel.write(entry, "inblob", bytes(64))
     with pytest.raises(UnavailableError) as error:
         attester.collect(DATA)
-    assert error.value.code == "snp.report-disturbed"
+    assert error.value.code == "tsm.disturbed"
     assert list(kernel.path.iterdir()) == []
 
 
 def test_a_report_over_other_data_is_never_handed_out_even_if_the_generation_agrees(tmp_path, guest, waits):
     kernel = EmulatedTsm(tmp_path, lambda _asked: guest.report(bytes(64)))
     with pytest.raises(UnavailableError) as error:
-        ConfigfsTsm(kernel, pause=waits.append).collect(DATA)
-    assert error.value.code == "snp.report-disturbed"
+        SnpConfigfs(kernel, pause=waits.append).collect(DATA)
+    assert error.value.code == "tsm.disturbed"
 
 
 def test_an_error_of_the_host_is_told_with_its_number_and_a_hint_and_not_retried(attester, kernel, waits):
     kernel.errors = [errno.EIO]
     with pytest.raises(UnavailableError) as error:
         attester.collect(DATA)
-    assert error.value.code == "snp.no-report"
+    assert error.value.code == "tsm.no-report"
     assert "EIO" in error.value.got
     assert error.value.hint
     assert waits == []
@@ -117,7 +118,7 @@ def test_an_error_of_the_host_is_told_with_its_number_and_a_hint_and_not_retried
 
 def test_a_machine_without_configfs_tsm_says_what_is_missing(tmp_path):
     with pytest.raises(UnavailableError) as error:
-        ConfigfsTsm(TsmDirectory(tmp_path / "report")).collect(DATA)
+        SnpConfigfs(TsmDirectory(tmp_path / "report")).collect(DATA)
     assert "ENOENT" in error.value.got
     assert "sev-guest" in error.value.hint
 
@@ -125,19 +126,19 @@ def test_a_machine_without_configfs_tsm_says_what_is_missing(tmp_path):
 def test_another_tee_is_not_taken_for_snp(tmp_path, guest):
     kernel = EmulatedTsm(tmp_path, guest.report, provider="tdx_guest")
     with pytest.raises(UnavailableError) as error:
-        ConfigfsTsm(kernel).collect(DATA)
-    assert (error.value.code, error.value.got) == ("snp.other-provider", "tdx_guest")
+        SnpConfigfs(kernel).collect(DATA)
+    assert (error.value.code, error.value.got) == ("tsm.other-provider", "tdx_guest")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_privilege_level_is_asked_for_and_counted_as_a_write(kernel):
-    assert ConfigfsTsm(kernel, privlevel=1).collect(DATA).raw
+    assert SnpConfigfs(kernel, privlevel=1).collect(DATA).raw
 
 
 def test_a_privilege_level_below_the_floor_is_an_error_with_a_hint(tmp_path, guest):
     kernel = EmulatedTsm(tmp_path, guest.report, privlevel_floor=2)
     with pytest.raises(UnavailableError) as error:
-        ConfigfsTsm(kernel, privlevel=1).collect(DATA)
+        SnpConfigfs(kernel, privlevel=1).collect(DATA)
     assert "floor" in error.value.hint
 
 
@@ -146,7 +147,7 @@ def test_the_hosts_certificates_become_collateral_that_verifies(tmp_path, guest,
     table = certificate_table(
         {"ark": vendor.ark.certificate, "vcek": snp_platform.leaf, "ask": vendor.ask.certificate, "crl": vendor.crl()}
     )
-    collected = ConfigfsTsm(EmulatedTsm(tmp_path, guest.report, auxblob=table)).collect(DATA)
+    collected = SnpConfigfs(EmulatedTsm(tmp_path, guest.report, auxblob=table)).collect(DATA)
     assert set(collected.collateral.items) == {"leaf", "chain", "crl"}
     assert collected.collateral.items["leaf"] == snp_platform.leaf
     assert collected.collateral.items["chain"] == vendor.chain()
@@ -155,19 +156,19 @@ def test_the_hosts_certificates_become_collateral_that_verifies(tmp_path, guest,
 def test_our_own_collateral_goes_before_the_hosts(tmp_path, guest, snp_platform):
     table = certificate_table({"vcek": b"what the host says"})
     ours = Collateral(items={"leaf": snp_platform.leaf, "chain": snp_platform.vendor.chain()})
-    collected = ConfigfsTsm(EmulatedTsm(tmp_path, guest.report, auxblob=table), collateral=ours).collect(DATA)
+    collected = SnpConfigfs(EmulatedTsm(tmp_path, guest.report, auxblob=table), collateral=ours).collect(DATA)
     assert collected.collateral.items["leaf"] == snp_platform.leaf
 
 
 def test_a_vlek_in_the_table_is_not_handed_out_for_a_report_that_a_vcek_signed(tmp_path, guest):
     table = certificate_table({"vlek": b"of the cloud", "vcek": b"of the chip"})
-    collected = ConfigfsTsm(EmulatedTsm(tmp_path, guest.report, auxblob=table)).collect(DATA)
+    collected = SnpConfigfs(EmulatedTsm(tmp_path, guest.report, auxblob=table)).collect(DATA)
     assert collected.collateral.items["leaf"] == b"of the chip"
 
 
 @pytest.mark.parametrize("auxblob", [None, b"", bytes(4096)])
 def test_a_host_without_certificates_leaves_the_collateral_empty(tmp_path, guest, auxblob):
-    collected = ConfigfsTsm(EmulatedTsm(tmp_path, guest.report, auxblob=auxblob)).collect(DATA)
+    collected = SnpConfigfs(EmulatedTsm(tmp_path, guest.report, auxblob=auxblob)).collect(DATA)
     assert dict(collected.collateral.items) == {}
 
 
@@ -198,6 +199,6 @@ def test_attempts_are_spread_out_and_bounded(kernel):
     waits = []
     kernel.errors = [errno.EBUSY] * 100
     with pytest.raises(UnavailableError):
-        ConfigfsTsm(kernel, pause=waits.append, attempts=12).collect(DATA)
+        SnpConfigfs(kernel, pause=waits.append, attempts=12).collect(DATA)
     assert all(later >= sooner for sooner, later in itertools.pairwise(waits))
     assert sum(waits) < 10
