@@ -1,21 +1,22 @@
 """Runs test vectors and says of each whether it came out as it must. Knows kinds of evidence, and no case by name.
 
-A vector passes if the verdict is the expected one, every expected field and the TCB status are exactly as expected,
-and every expected policy flag is there; more flags than a vector knew of are no failure, they only say more. Where
-the vector leaves the verdict to the implementation, both answers pass, and a crash does not. A vector that can not be
-run is neither: it is counted as not supported. To add a TEE, add a line to `KINDS`.
+A vector passes if the verdict is the expected one and everything that it expects besides is exactly so. Each expected
+policy flag has to be there; more flags than a vector knew of are no failure, they only say more. Where the vector
+leaves the verdict to the implementation, both answers pass, and a crash does not. A vector that can not be run, or
+that expects something that no runner answers, is neither: it is counted as not supported. To add a TEE, add a line to
+`KINDS`.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sealroom.errors import MalformedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.testing import conformance_snp
+from sealroom.testing.comparison import Comparison, compare_accepted, compare_refused
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
-from sealroom.testing.vector_store import Expectation, VectorCase, find_cases, read_case
+from sealroom.testing.vector_store import VectorCase, find_cases, read_case
 from sealroom.x509_reader import read_certificates
 
 __all__ = ["KINDS", "CaseResult", "run_case", "run_folder", "summary"]
@@ -37,15 +38,18 @@ class CaseResult:
     kind: str
     expected: str
     verdict: str
-    """``valid``, ``invalid``, ``unsupported``, or ``crash``."""
+    """``valid``, ``invalid``, ``crash``, or ``unsupported`` where there is none."""
     passed: bool
+    supported: bool = True
+    """False: it could not be run, or it expects something that no runner answers."""
     code: str | None = None
     """The error code behind ``invalid``."""
     message: str | None = None
     tcb_status: str | None = None
     flags: tuple[str, ...] = ()
     flags_missing: tuple[str, ...] = ()
-    fields_differ: tuple[str, ...] = field(default=())
+    fields_differ: tuple[str, ...] = ()
+    """Fields, and other expectations by their names, that came out otherwise."""
 
     def as_dict(self) -> dict[str, object]:
         """The result for a program."""
@@ -65,11 +69,12 @@ class CaseResult:
 
     def as_line(self) -> str:
         """The result for a person."""
-        mark = "pass" if self.passed else "unsupported" if self.verdict == "unsupported" else "FAIL"
+        mark = "pass" if self.passed else "FAIL" if self.supported else "unsupported"
         facts = [self.verdict if self.verdict == self.expected else f"{self.verdict}, expected {self.expected}"]
         facts += [str(fact) for fact in (self.code, self.tcb_status, " ".join(self.flags)) if fact]
         facts += [f"flags missing: {' '.join(self.flags_missing)}"] if self.flags_missing else []
         facts += [f"fields differ: {' '.join(self.fields_differ)}"] if self.fields_differ else []
+        facts += [self.message] if self.message and not self.passed else []
         return f"{mark:<11} {self.vector}: {'; '.join(facts)}"
 
 
@@ -85,7 +90,7 @@ def run_folder(directory: Path) -> Iterator[CaseResult]:
         except (MalformedError, UnavailableError) as error:
             # a folder that breaks the schema can not be run, and must not be passed over either
             yield CaseResult(vector=name, kind="?", expected="?", verdict="unsupported", passed=False,
-                             code=error.code, message=error.message)  # fmt: skip
+                             supported=False, code=error.code, message=error.message)  # fmt: skip
         else:
             yield run_case(case)
 
@@ -97,23 +102,22 @@ def run_case(case: VectorCase) -> CaseResult:
         return _not_supported(case, f"no TEE of this release has vectors of the kind {case.kind}")
     runner = max(runners)[1]
     try:
-        outcome = runner(case, _roots(case))
+        return _judged(case, _outcome(runner, case))
     except UnsupportedCaseError as reason:
         return _not_supported(case, str(reason))
-    except SealroomError as error:
-        if error.code.startswith("conformance."):  # the vector is at fault, not the evidence in it
-            return _not_supported(case, str(error))
-        return _refused(case, error.code, str(error), "invalid")
+    except SealroomError as error:  # not the evidence is at fault: the vector is, or something lacks here
+        return _not_supported(case, str(error))
     except Exception as error:  # noqa: BLE001 - a crash on a vector is what this tool is there to find and to report
-        return _refused(case, "internal.unexpected", f"{type(error).__name__}: {error}", "crash")
-    return _accepted(case, outcome)
+        return CaseResult(vector=case.name, kind=case.kind, expected=case.expect.verdict, verdict="crash",
+                          passed=False, code="internal.unexpected", message=f"{type(error).__name__}: {error}",
+                          )  # fmt: skip
 
 
 def summary(results: Iterable[CaseResult]) -> dict[str, int]:
     """How many passed, failed, and could not be run."""
     counts = {"passed": 0, "failed": 0, "unsupported": 0}
     for result in results:
-        key = "passed" if result.passed else "unsupported" if result.verdict == "unsupported" else "failed"
+        key = "passed" if result.passed else "failed" if result.supported else "unsupported"
         counts[key] += 1
     return counts
 
@@ -133,42 +137,43 @@ def _roots(case: VectorCase) -> TrustRoots:
     return TrustRoots(insecure_simulated=frozenset(certificate.fingerprint for certificate in certificates))
 
 
+def _outcome(runner: Runner, case: VectorCase) -> Outcome:
+    try:
+        return runner(case, _roots(case))
+    except SealroomError as error:
+        if error.code.startswith("conformance.") or isinstance(error, UnavailableError):
+            raise  # no verdict on the evidence
+        return Outcome(refusal=error)
+
+
 def _not_supported(case: VectorCase, why: str) -> CaseResult:
     return CaseResult(vector=case.name, kind=case.kind, expected=case.expect.verdict, verdict="unsupported",
-                      passed=False, message=why)  # fmt: skip
+                      passed=False, supported=False, message=why)  # fmt: skip
 
 
-def _refused(case: VectorCase, code: str, message: str, verdict: str) -> CaseResult:
-    passed = verdict == "invalid" and case.expect.verdict in {"invalid", "implementation_defined"}
-    return CaseResult(vector=case.name, kind=case.kind, expected=case.expect.verdict, verdict=verdict,
-                      passed=passed, code=code, message=message)  # fmt: skip
-
-
-def _accepted(case: VectorCase, outcome: Outcome) -> CaseResult:
-    expect = case.expect
-    own_root_only = "trust_root" not in case.document or outcome.simulated
-    missing = tuple(sorted((expect.policy_flags or frozenset()) - outcome.flags))
-    differ = tuple(_differing(expect, outcome))
-    status_right = expect.tcb_status is None or expect.tcb_status == outcome.tcb_status
-    passed = (
-        expect.verdict in {"valid", "implementation_defined"}
-        and own_root_only
-        and not missing
-        and not differ
-        and status_right
-    )
+def _judged(case: VectorCase, outcome: Outcome) -> CaseResult:
+    refusal = outcome.refusal
+    compared = compare_refused(case, outcome) if refusal else compare_accepted(case, outcome)
+    verdict = "invalid" if refusal else "valid"
+    # a vector with an anchor of its own is not to be judged by the vendor's
+    own_root_only = "trust_root" not in case.document or outcome.simulated or refusal is not None
+    right = case.expect.verdict in {verdict, "implementation_defined"} and own_root_only
+    right = right and not compared.flags_missing and not compared.differ
     return CaseResult(
-        vector=case.name, kind=case.kind, expected=expect.verdict, verdict="valid", passed=passed,
-        message=None if own_root_only else "ends in the vendor's root, and the vector trusts its own only",
-        tcb_status=outcome.tcb_status, flags=tuple(sorted(outcome.flags)), flags_missing=missing,
-        fields_differ=differ,
+        vector=case.name, kind=case.kind, expected=case.expect.verdict, verdict=verdict,
+        passed=right and not compared.unanswered, supported=not (right and compared.unanswered),
+        code=refusal.code if refusal else None,
+        message=_message(refusal, compared, own_root_only=own_root_only),
+        tcb_status=outcome.tcb_status, flags=tuple(sorted(outcome.flags)), flags_missing=compared.flags_missing,
+        fields_differ=compared.differ,
     )  # fmt: skip
 
 
-def _differing(expect: Expectation, outcome: Outcome) -> Iterator[str]:
-    absent = object()
-    for name, wanted in (expect.fields or {}).items():
-        got = outcome.fields.get(name, absent)
-        # compared as JSON: 1 is not true, and a list is a list
-        if got is absent or json.dumps(got, sort_keys=True) != json.dumps(wanted, sort_keys=True):
-            yield name
+def _message(refusal: SealroomError | None, compared: Comparison, *, own_root_only: bool) -> str | None:
+    if refusal is not None:
+        return str(refusal)
+    if not own_root_only:
+        return "ends in the vendor's root, and the vector trusts its own only"
+    if compared.unanswered:
+        return f"nothing here answers what the vector expects under {', '.join(compared.unanswered)}"
+    return None

@@ -25,6 +25,7 @@ def run_report(case: VectorCase, roots: TrustRoots) -> Outcome:
         tcb_status=claims.tcb_status,
         flags=claims.flags,
         fields=_fields(raw, verified),
+        claims=claims,
     )
 
 

@@ -1,7 +1,7 @@
 """Finds and reads test vectors: folders with a ``vector.json`` beside their data files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,14 @@ class Expectation:
     tcb_status: str | None = None
     policy_flags: frozenset[str] | None = None
     fields: dict[str, object] | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """Whatever else it expects, under the vector's own names: ``advisory_ids``, ``qe_status``, ``events`` …"""
+    default_policy: str | None = None
+    """``refuse``: the evidence is authentic, and the built-in policy must refuse it all the same."""
+    nonce_file: str | None = None
+    """The file whose bytes, zero filled, are the report data."""
+    if_accepted: "Expectation | None" = None
+    """What must be so besides, where the verdict is the implementation's own and it accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +56,33 @@ class VectorCase:
     @property
     def evidence(self) -> bytes:
         """The evidence's bytes: ``report`` where ``evidence`` is something larger, less the trailing bytes."""
-        raw = self.file(self.text("report" if "report" in self.document else "evidence"))
+        raw = self.evidence_file
         trailing = self.document.get("trailing_bytes", 0)
         if not isinstance(trailing, int) or not 0 <= trailing <= len(raw):
             raise self.malformed("trailing_bytes is no number of bytes that the file has")
         return raw[: len(raw) - trailing]
 
     @property
+    def evidence_file(self) -> bytes:
+        """As `evidence`, trailing bytes included, for a format that must itself find where it ends."""
+        return self.file(self.text("report" if "report" in self.document else "evidence"))
+
+    @property
     def collateral(self) -> dict[str, object]:
         """The collateral's entries as they stand there: mostly paths."""
-        entries = self.document.get("collateral", {})
-        if not isinstance(entries, dict):
-            raise self.malformed("collateral is no object")
-        return entries
+        return self.entries("collateral")
+
+    @property
+    def input(self) -> dict[str, object]:
+        """The inputs of a measurement as they stand there: paths and plain values."""
+        return self.entries("input")
+
+    def entries(self, key: str) -> dict[str, object]:
+        """The object under ``key``; empty if there is none."""
+        value = self.document.get(key, {})
+        if not isinstance(value, dict):
+            raise self.malformed(f"{key} is no object")
+        return value
 
     def text(self, key: str) -> str:
         """The string under ``key``."""
@@ -112,7 +134,7 @@ def read_case(name: str, directory: Path) -> VectorCase:
     except OSError as reason:
         raise UnavailableError("conformance.file", f"the vector can not be read: {reason.strerror}",
                                where=name) from None  # fmt: skip
-    except ValueError as reason:
+    except (ValueError, RecursionError) as reason:
         raise MalformedError("conformance.vector", f"the vector is no JSON: {reason}", where=name) from None
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         raise MalformedError("conformance.vector", "the vector does not say its kind", where=name)
@@ -125,23 +147,46 @@ def read_case(name: str, directory: Path) -> VectorCase:
     )
 
 
-_COMPARED = frozenset({"verdict", "tcb_status", "policy_flags", "fields"})
-_REMARKS = frozenset({"reason", "note", "notes", "why", "default_policy", "if_accepted"})
+_REMARKS = frozenset({"reason", "note", "notes", "why"})
+"""Keys of ``expect`` for people. Every other one is compared, or the case counts as not supported."""
 
 
 def _expectation(name: str, expect: object) -> Expectation:
-    verdict = expect.get("verdict") if isinstance(expect, dict) else None
-    if not isinstance(expect, dict) or not isinstance(verdict, str) or verdict not in _VERDICTS:
+    if not isinstance(expect, dict):
+        raise MalformedError("conformance.vector", "the vector does not say what is expected", where=name)
+    rest = {key: value for key, value in expect.items() if key not in _REMARKS}
+    verdict = rest.pop("verdict", None)
+    if not isinstance(verdict, str) or verdict not in _VERDICTS:
         raise MalformedError("conformance.vector", "the vector does not say which verdict is expected", where=name)
-    if unknown := expect.keys() - _COMPARED - _REMARKS:  # else what a misspelt name expects would never be compared
-        raise MalformedError("conformance.vector", "the vector expects what this runner does not compare", where=name,
-                             got=", ".join(sorted(unknown)))  # fmt: skip
-    flags, fields = expect.get("policy_flags"), expect.get("fields")
-    if not isinstance(flags, list | None) or not isinstance(fields, dict | None):
-        raise MalformedError("conformance.vector", "policy_flags is no list, or fields no object", where=name)
+    if_accepted = rest.pop("if_accepted", None)
+    if not isinstance(if_accepted, dict | None):
+        raise MalformedError("conformance.vector", "if_accepted is no object", where=name)
     return Expectation(
         verdict=verdict,
-        tcb_status=expect.get("tcb_status"),
-        policy_flags=None if flags is None else frozenset(str(flag) for flag in flags),
-        fields=fields,
+        tcb_status=_text(name, rest, "tcb_status"),
+        default_policy=_text(name, rest, "default_policy"),
+        nonce_file=_text(name, rest, "nonce_file"),
+        policy_flags=_flags(name, rest.pop("policy_flags", None)),
+        fields=_fields(name, rest.pop("fields", None)),
+        if_accepted=None if if_accepted is None else _expectation(name, {"verdict": "valid"} | if_accepted),
+        facts=rest,
     )
+
+
+def _text(name: str, expect: dict[str, object], key: str) -> str | None:
+    value = expect.pop(key, None)
+    if not isinstance(value, str | None):
+        raise MalformedError("conformance.vector", f"{key} is no string", where=name)
+    return value
+
+
+def _flags(name: str, flags: object) -> frozenset[str] | None:
+    if not isinstance(flags, list | None):
+        raise MalformedError("conformance.vector", "policy_flags is no list", where=name)
+    return None if flags is None else frozenset(str(flag) for flag in flags)
+
+
+def _fields(name: str, fields: object) -> dict[str, object] | None:
+    if not isinstance(fields, dict | None):
+        raise MalformedError("conformance.vector", "fields is no object", where=name)
+    return fields

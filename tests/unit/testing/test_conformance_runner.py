@@ -6,10 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from sealroom.cli.main import build
-from sealroom.errors import UnavailableError
+from sealroom.errors import UnavailableError, UnverifiedError
 from sealroom.pem import as_pem
 from sealroom.testing import conformance
 from sealroom.testing.conformance import run_folder
+from sealroom.testing.outcome import Outcome
 from sealroom.testing.snp import SimulatedSnp
 
 
@@ -113,13 +114,85 @@ def test_a_certificate_chain_alone_is_a_kind_of_its_own(vector):
         {"kind": None},
         {"expect": {"verdict": "perhaps"}},
         {"expect": {"verdict": ["valid"]}},
-        {"expect": {"verdict": "valid", "feilds": {"vmpl": 3}}},
+        {"expect": {"verdict": "valid", "tcb_status": 7}},
+        {"expect": {"verdict": "valid", "if_accepted": "yes"}},
+        {"expect": {"verdict": "valid", "nonce_file": "not-there.bin"}},
+        {"expect": {"verdict": "valid", "fields": []}},
         {"expect": {"verdict": "invalid", "policy_flags": "all"}},
     ],
 )
 def test_what_can_not_be_run_is_counted_as_not_supported_and_never_as_a_pass(vector, changes):
     result = only(vector(**changes))
     assert (result.verdict, result.passed) == ("unsupported", False)
+
+
+def test_an_expectation_that_nothing_answers_keeps_the_verdict_and_does_not_pass(vector):
+    result = only(vector("a", expect={"feilds": {"vmpl": 3}}))
+    assert (result.verdict, result.passed, result.supported) == ("valid", False, False)
+    assert "feilds" in result.message
+    result = only(vector("b", expect={"default_policy": "shrug"}))
+    assert (result.verdict, result.supported) == ("valid", False)
+    result = only(vector("c", expect={"verdict": "invalid", "feilds": {}}))
+    assert (result.passed, result.supported) == (False, True)  # a wrong verdict is a failure before all else
+
+
+def test_the_default_policy_must_refuse_what_the_vector_says(vector, snp_platform):
+    debug = SimulatedSnp(platform=snp_platform, policy=0xB0000).report(bytes(64))
+    assert only(vector("a", expect={"default_policy": "refuse"}, report=debug)).passed
+    result = only(vector("b", expect={"default_policy": "refuse"}))
+    assert (result.verdict, result.passed, result.fields_differ) == ("valid", False, ("default_policy",))
+    assert not only(vector("c", expect={"default_policy": "accept"}, report=debug)).passed
+    assert only(vector("d", expect={"default_policy": "accept"})).passed
+    assert only(vector("e", expect={"default_policy": "operator decides"}, report=debug)).passed
+
+
+def test_the_report_data_is_the_nonce_zero_filled(vector, snp_platform):
+    nonce = b"n" * 32
+    report = SimulatedSnp(platform=snp_platform).report(nonce.ljust(64, b"\0"))
+    for number, (content, passes) in enumerate([(nonce, True), (nonce + b"\0", True), (nonce[:-1], False)]):
+        folder = vector(str(number), report=report, expect={"nonce_file": "nonce.bin"})
+        (folder / "nonce.bin").write_bytes(content)
+        assert only(folder).passed is passes
+    (folder / "nonce.bin").write_bytes(b"n" * 65)
+    assert not only(folder).supported
+
+
+def test_where_both_verdicts_are_sound_an_acceptance_must_still_be_the_right_one(vector):
+    both = {"verdict": "implementation_defined"}
+    assert only(vector("a", expect=both | {"if_accepted": {"policy_flags": ["smt_allowed"]}})).passed
+    assert not only(vector("b", expect=both | {"if_accepted": {"policy_flags": ["guest_debug"]}})).passed
+    assert not only(vector("c", expect=both | {"if_accepted": {"tcb_status": "UpToDate"}})).passed
+    late = "2060-01-01T00:00:00Z"
+    assert only(vector("d", expect=both | {"if_accepted": {"tcb_status": "UpToDate"}}, verify_at=late)).passed
+
+
+def answer(monkeypatch, outcome):
+    monkeypatch.setattr(conformance, "KINDS", {"snp-report-": lambda _case, _roots: outcome})
+
+
+def test_further_facts_are_compared_by_their_names_and_identifiers_as_sets(vector, monkeypatch):
+    answer(monkeypatch, Outcome(simulated=True, facts={"advisory_ids": ["B", "A"], "events": [1, 2]}))
+    assert only(vector("a", expect={"advisory_ids": ["A", "B"], "events": [1, 2]})).passed
+    result = only(vector("b", expect={"advisory_ids": ["A"], "events": [2, 1]}))
+    assert (result.passed, result.fields_differ) == (False, ("advisory_ids", "events"))
+
+
+def test_what_a_runner_states_beside_a_refusal_is_compared_too(vector, monkeypatch):
+    refusal = UnverifiedError("dcap.tcb-revoked", "revoked")
+    answer(monkeypatch, Outcome(refusal=refusal, tcb_status="Revoked", fields={"version": 4}))
+    result = only(vector("a", expect={"verdict": "invalid", "tcb_status": "Revoked", "fields": {"version": 4}}))
+    assert (result.verdict, result.code, result.tcb_status, result.passed) == (
+        "invalid", "dcap.tcb-revoked", "Revoked", True)  # fmt: skip
+    assert not only(vector("b", expect={"verdict": "invalid", "tcb_status": "UpToDate"})).passed
+    assert not only(vector("c", expect={"verdict": "invalid", "fields": {"version": 5}})).passed
+
+
+def test_something_that_lacks_here_is_no_verdict(vector, monkeypatch):
+    def lacking(_case, _roots):
+        raise UnavailableError("measure.library", "a library lacks")
+
+    monkeypatch.setattr(conformance, "KINDS", {"snp-report-": lacking})
+    assert only(vector(expect={"verdict": "invalid"})).verdict == "unsupported"
 
 
 def test_a_vector_that_is_no_json_is_counted_too(vector):
