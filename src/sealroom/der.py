@@ -151,7 +151,9 @@ class DerReader:
             raise _malformed(
                 "an element of another kind is expected", where=start, got=f"0x{tag:02x}", expected=wanted
             )
-        size, begin = self._length(start + 1)
+        size, begin = data[start + 1], start + 2
+        if size >= 0x80:  # most lengths are one byte, and are not worth a call
+            size, begin = self._length(start + 1)
         end = begin + size
         if end > len(data):
             raise _malformed("an element is longer than what holds it", where=start, got=f"{size} bytes",
@@ -170,11 +172,8 @@ class DerReader:
                              got=f"{len(self._data) - self._offset} bytes", expected="none")  # fmt: skip
 
     def _length(self, at: int) -> tuple[int, int]:
-        """The length that is written at ``at``, and where the content begins."""
-        first = self._data[at]
-        if first < 0x80:
-            return first, at + 1
-        count = first & 0x7F
+        """The length that is written at ``at`` in the long form, and where the content begins."""
+        count = self._data[at] & 0x7F
         octets = self._data[at + 1 : at + 1 + count]
         # four bytes of length are 4 GiB; 0x80 is the indefinite form, which DER does not have
         if not 1 <= count <= 4 or len(octets) != count or octets[0] == 0 or (count == 1 and octets[0] < 0x80):

@@ -160,7 +160,7 @@ def read_crl(raw: bytes) -> RevocationList:
 
 def forget() -> None:
     """Drop what is remembered of certificates and lists read before: for measurements of the cold case."""
-    for remembered in (_certificate, _crl, _name, _revoked):
+    for remembered in (_certificate, _crl, _name, _revoked, _require_time, _require_plain_entry):
         remembered.cache_clear()
 
 
@@ -219,14 +219,26 @@ def _revoked(entries: bytes) -> frozenset[int]:
     while not reader.at_end():
         entry = reader.take(SEQUENCE).reader()
         serials.add(entry.take(INTEGER).integer())
-        entry.take(UTC_TIME, GENERALIZED_TIME).time()
-        for oid, extension in _extension_list(entry.take_if(SEQUENCE)).items():
-            # RFC 5280 section 5.3: a critical one can change what the entry speaks of (an indirect list)
-            if extension.critical:
-                raise UnverifiedError("x509.critical-extension", "an entry of a revocation list has a critical "
-                                      "extension that is not understood", got=oid)  # fmt: skip
+        # a list has few dates and few reasons, each many times
+        _require_time(entry.take(UTC_TIME, GENERALIZED_TIME))
+        if not entry.at_end():
+            _require_plain_entry(entry.take(SEQUENCE))
         entry.end()
     return frozenset(serials)
+
+
+@lru_cache(maxsize=1024)
+def _require_time(time: Element) -> None:
+    time.time()
+
+
+@lru_cache(maxsize=64)
+def _require_plain_entry(extensions: Element) -> None:
+    """RFC 5280 section 5.3: a critical extension can change what an entry speaks of (an indirect list)."""
+    for oid, extension in _extension_list(extensions).items():
+        if extension.critical:
+            raise UnverifiedError("x509.critical-extension", "an entry of a revocation list has a critical "
+                                  "extension that is not understood", got=oid)  # fmt: skip
 
 
 def _signed(der: bytes) -> tuple[Element, SignatureScheme, bytes]:
