@@ -33,6 +33,7 @@ VERBS = {
     "serve": "sealroom.cli.serve",
     "simulate": "sealroom.cli.simulate",
     "conformance": "sealroom.cli.conformance",
+    "gym": "sealroom.cli.gym",
 }
 """Every verb and the module whose ``register(app)`` adds it. The one list to extend."""
 

@@ -1,0 +1,101 @@
+"""A forger's keys and certificates: the vendor's names and extensions, whole, under keys of one's own.
+
+Keys on curves follow from the seed. RSA keys are made anew in each process (no library makes them from a seed), so
+that of a forgery with one everything but the key is the same in each run.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from sealroom.der import CONTEXT_0, DerReader, read_whole
+from sealroom.testing import der
+
+__all__ = ["PrivateKey", "own_p256", "own_p384", "own_rsa", "raw_point", "raw_signature", "reissued",
+           "signature_of"]  # fmt: skip
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+_ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_SEQUENCE = 0x30
+
+
+@cache
+def own_p256(name: str) -> ec.EllipticCurvePrivateKey:
+    """A key on P-256 that follows from ``name``."""
+    return ec.derive_private_key(_scalar(name), ec.SECP256R1())
+
+
+@cache
+def own_p384(name: str) -> ec.EllipticCurvePrivateKey:
+    """A key on P-384 that follows from ``name``."""
+    return ec.derive_private_key(_scalar(name), ec.SECP384R1())
+
+
+@cache
+def own_rsa(_name: str) -> rsa.RSAPrivateKey:
+    """An RSA-4096 key, as AMD's issuers have; takes a second."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=4096)
+
+
+def raw_point(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """x and y of the public key, big-endian, as quotes carry it."""
+    return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+
+
+def raw_signature(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
+    """r and s over SHA-256 of ``message``, big-endian, 32 bytes each; the same each time (RFC 6979)."""
+    signature = key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+    return b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(signature))
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The elements of a certificate's signed part, as they stand there."""
+
+    before_key: bytes
+    public_key: bytes
+    after_key: bytes
+    algorithm: bytes
+
+
+def reissued(certificate: bytes, *, key: PrivateKey | None, signer: PrivateKey) -> bytes:
+    """The certificate (DER) with every word as it was, with ``key`` for its own (None: as it was), signed anew."""
+    body = _body(certificate)
+    spki = body.public_key
+    if key is not None:
+        spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    signed = der.sequence(body.before_key, spki, body.after_key)
+    return der.sequence(signed, body.algorithm, der.bit_string(signature_of(signer, signed)))
+
+
+def _body(certificate: bytes) -> _Body:
+    outer = read_whole(certificate, _SEQUENCE).reader()
+    signed, algorithm = outer.take(_SEQUENCE), outer.take(_SEQUENCE).whole
+    reader: DerReader = signed.reader()
+    before = b""
+    if reader.next_is(CONTEXT_0):
+        before = reader.take().whole
+    before += b"".join(reader.take().whole for _ in range(5))  # serial, algorithm, issuer, validity, subject
+    public_key = reader.take().whole
+    after = b""
+    while not reader.at_end():
+        after += reader.take().whole
+    return _Body(before, public_key, after, algorithm)
+
+
+def signature_of(key: PrivateKey, message: bytes) -> bytes:
+    """A signature as certificates carry it: RSA-PSS as AMD signs, or ECDSA in DER."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
+        return key.sign(message, pss, hashes.SHA384())
+    digest = hashes.SHA256() if isinstance(key.curve, ec.SECP256R1) else hashes.SHA384()
+    return key.sign(message, ec.ECDSA(digest, deterministic_signing=True))
+
+
+def _scalar(name: str) -> int:
+    return int.from_bytes(hashlib.sha512(b"gym key " + name.encode()).digest(), "big") % (_ORDER_P256 - 1) + 1

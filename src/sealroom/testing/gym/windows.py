@@ -1,0 +1,27 @@
+"""The right evidence at the wrong time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from sealroom.evidence import Validity
+from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
+
+__all__ = ["time_mutations"]
+
+_SECOND, _LONG = timedelta(seconds=1), timedelta(days=3650)
+
+
+def time_mutations(sample: Sample, window: Validity) -> Iterator[Mutation]:
+    """``window``: when the verdict on ``sample`` holds, both ends included."""
+    moments = {
+        "a second before its window": (window.not_before - _SECOND, Expectation.FORGERY),
+        "ten years before": (window.not_before - _LONG, Expectation.FORGERY),
+        "a second after its window": (window.not_after + _SECOND, Expectation.FORGERY),
+        "ten years after": (window.not_after + _LONG, Expectation.FORGERY),
+        "the first second of its window": (window.not_before, Expectation.BENIGN),
+        "the last second of its window": (window.not_after, Expectation.BENIGN),
+    }
+    for label, (at, expectation) in moments.items():
+        yield Mutation(label=f"time: {label}", level=Level.TIME, expectation=expectation,
+                       sample=replace(sample, at=at))  # fmt: skip
