@@ -33,7 +33,16 @@ from sealroom.x509_reader import (
 )
 from sealroom.x509_reader import forget as forget_read
 
-__all__ = ["PublicKey", "VerifiedChain", "forget", "public_key", "require_aware", "verify_chain", "verify_crl"]
+__all__ = [
+    "PublicKey",
+    "VerifiedChain",
+    "forget",
+    "public_key",
+    "require_aware",
+    "require_in_window",
+    "verify_chain",
+    "verify_crl",
+]
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
@@ -104,7 +113,7 @@ def verify_chain(
     _require_end_entity(first)
     # 5.
     for certificate in chain:
-        _require_window(certificate.validity, at, f"the certificate {certificate.subject}")
+        require_in_window(certificate.validity, at, f"the certificate {certificate.subject}")
     return VerifiedChain(certificates=chain, validity=_meet([certificate.validity for certificate in chain]))
 
 
@@ -133,7 +142,7 @@ def verify_crl(
         raise UnverifiedError("x509.critical-extension", "the revocation list has a critical extension that is not "
                               "understood", got=", ".join(critical))  # fmt: skip
     _require_signature(crl, issuer, schemes, f"the revocation list of {crl.issuer}")
-    _require_window(crl.validity, at, f"the revocation list of {crl.issuer}")
+    require_in_window(crl.validity, at, f"the revocation list of {crl.issuer}")
     return crl
 
 
@@ -226,7 +235,8 @@ def _key_usage(certificate: Certificate) -> int | None:
     return None if extension is None else read_whole(extension.value, BIT_STRING).flags()
 
 
-def _require_window(validity: Validity, at: datetime, what: str) -> None:
+def require_in_window(validity: Validity, at: datetime, what: str) -> None:
+    """Raise `UnverifiedError` ``x509.not-yet-valid`` or ``x509.expired`` unless ``at`` lies in ``validity``."""
     if not validity.holds_at(at):
         early = at < validity.not_before
         raise UnverifiedError(

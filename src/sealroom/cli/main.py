@@ -25,6 +25,7 @@ VERBS = {
     "chat": "sealroom.cli.chat",
     "proxy": "sealroom.cli.proxy",
     "verify": "sealroom.cli.verify",
+    "collect": "sealroom.cli.collect",
     "inspect": "sealroom.cli.inspect",
     "policy": "sealroom.cli.policy",
     "seal": "sealroom.cli.seal",

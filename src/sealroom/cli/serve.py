@@ -52,9 +52,9 @@ def serve(
 
 def _attester(simulated: Path | None) -> Attester:
     if simulated is None:
-        from sealroom.tees.snp.collect import ConfigfsTsm  # noqa: PLC0415 - one of the two is enough
+        from sealroom.collect import this_machine  # noqa: PLC0415 - one of the two is enough
 
-        return ConfigfsTsm()
+        return this_machine()
     from sealroom.testing.snp_guest import load_guest  # noqa: PLC0415
 
     logging.getLogger("sealroom.room").warning("this room runs on simulated hardware, which proves nothing")

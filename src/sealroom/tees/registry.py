@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import Claims, Collateral, Evidence, Tee, TrustRoots, Verified
-from sealroom.tees import snp
+from sealroom.tees import sgx, snp, tdx
 
 __all__ = ["TeeVerifier", "for_tee", "known_tees"]
 
@@ -66,6 +66,8 @@ class _Bound(Generic[_E]):
 
 _TEES: Mapping[Tee, TeeVerifier] = {
     Tee.SNP: _Bound(snp.SnpEvidence, snp.parse, snp.verify, snp.claims),
+    Tee.TDX: _Bound(tdx.TdxEvidence, tdx.parse, tdx.verify, tdx.claims),
+    Tee.SGX: _Bound(sgx.SgxEvidence, sgx.parse, sgx.verify, sgx.claims),
 }
 
 

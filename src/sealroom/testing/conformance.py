@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sealroom.errors import MalformedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.evidence import TrustRoots
-from sealroom.testing import conformance_snp
+from sealroom.testing import conformance_dcap, conformance_snp
 from sealroom.testing.comparison import Comparison, compare_accepted, compare_refused
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
 from sealroom.testing.vector_store import VectorCase, find_cases, read_case
@@ -24,8 +24,10 @@ __all__ = ["KINDS", "CaseResult", "run_case", "run_folder", "summary"]
 Runner = Callable[[VectorCase, TrustRoots], Outcome]
 
 KINDS: Mapping[str, Runner] = {
+    "sgx-quote-": conformance_dcap.run_sgx,
     "snp-report-": conformance_snp.run_report,
     "snp-cert-chain": conformance_snp.run_certificates,
+    "tdx-quote-": conformance_dcap.run_tdx,
 }
 """Who runs which kinds, by how the kind begins; the longest beginning wins."""
 
