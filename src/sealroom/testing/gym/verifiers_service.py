@@ -31,10 +31,11 @@ __all__ = ["DcapQvl", "GoSevGuest", "GoTdxGuest", "installed_verifiers"]
 
 _PATIENCE = 20
 """Seconds for one verdict."""
-_TABLE = (("63da758d-e664-4564-adc5-f4b93be8accd", 0), ("4ab7b379-bbac-4fe4-a02f-05aef327c782", 1),
-          ("c0b406a4-a803-4952-9743-3fb6014cd0ae", 2))  # fmt: skip
+_TABLE = ("63da758d-e664-4564-adc5-f4b93be8accd", "4ab7b379-bbac-4fe4-a02f-05aef327c782",
+          "c0b406a4-a803-4952-9743-3fb6014cd0ae")  # fmt: skip
 """Entries of the certificate table (GHCB specification, section 4.1.8.1): VCEK, ASK, ARK."""
-_VLEK, _ASVK = "a8074bc2-a25a-483e-aae6-39c045a0b8a1", "00000000-0000-0000-0000-000000000000"
+_EVERY_GUEST = 0xF0000
+"""The guest policy that allows most (SMT, migration, debug), of the oldest ABI: only authenticity is asked about."""
 
 
 def installed_verifiers(tdx_check: Path | None, snp_check: Path | None) -> Iterator[Judge]:
@@ -172,53 +173,59 @@ class GoSevGuest(_Program):
         super().__init__(program, _go_version(program, "go-sev-guest"))
 
     def is_asked(self, original: Sample, mutation: Mutation) -> bool:
-        """Reports with leaf and two issuers, at the recorded time, under AMD's own roots."""
+        """Reports signed by a VCEK, with leaf and two issuers, at the recorded time, under AMD's own roots.
+
+        Not those signed by a VLEK: it wants their issuer from elsewhere. And nothing where the issuers alone were
+        changed: it has its own copies, and need not look at these.
+        """
+        sample = mutation.sample
+        changed = sample.raw != original.raw or _leaf(sample) != _leaf(original)
         return (
-            original.tee is Tee.SNP and original.own_root is None and mutation.sample.at == original.at
-            and mutation.level is not Level.REVOCATION and _table(mutation.sample) is not None
+            original.tee is Tee.SNP and original.own_root is None and sample.at == original.at
+            and (changed or mutation.level is Level.ORIGINAL)
+            and mutation.level is not Level.REVOCATION and _table(sample) is not None
         )  # fmt: skip
 
     def judge(self, sample: Sample) -> Answer:
-        """Run it, any guest policy and product line allowed: only authenticity is asked about."""
+        """Run it, any guest policy allowed, told which product line the chain is of."""
         table = _table(sample)
         if table is None:
             return Answer(accepted=False, word="the certificates can not be handed over")
-        policy = str((1 << 26) - 1 - (1 << 17) | 1 << 17)
-        options = ["-inform", "bin", "-network=false", f"-guest_policy={policy}", "-provisional=true",
-                   f"-product_name={_product_line(sample)}"]  # fmt: skip
+        options = ["-inform", "bin", "-network=false", f"-guest_policy={_EVERY_GUEST}", "-provisional=true",
+                   f"-product={_product_line(sample)}"]  # fmt: skip
         return self._ask(sample.raw + table, options, None, "product_key_path")
 
 
 def _product_line(sample: Sample) -> str:
     """``Milan`` … as the intermediate in the chain names it."""
     text = b"".join(read_pem(sample.collateral["chain"], "CERTIFICATE"))
-    return next((line for line in ("Milan", "Genoa", "Turin") if f"SEV-{line}".encode() in text
-                 or f"SEV-VLEK-{line}".encode() in text), "Milan")  # fmt: skip
+    return next((line for line in ("Genoa", "Turin") if f"SEV-{line}".encode() in text), "Milan")
+
+
+def _leaf(sample: Sample) -> bytes:
+    """In DER, or as it stands there if it can not be read."""
+    leaf = sample.collateral.get("leaf", b"")
+    try:
+        return b"".join(read_pem(leaf, "CERTIFICATE")) if is_pem(leaf) else leaf
+    except SealroomError:
+        return leaf
 
 
 def _table(sample: Sample) -> bytes | None:
-    """The certificates as the hypervisor hands them out; None: there are not three, or the report's size differs."""
+    """The certificates as the hypervisor hands them out; None: they can not be handed out so."""
     if len(sample.raw) != REPORT.size or not {"leaf", "chain"} <= set(sample.collateral):
         return None
-    leaf, chain = sample.collateral["leaf"], sample.collateral["chain"]
     try:
-        blocks = [read_pem(leaf, "CERTIFICATE")[0] if is_pem(leaf) else leaf, *read_pem(chain, "CERTIFICATE")]
-    except (SealroomError, IndexError):
+        blocks = [_leaf(sample), *read_pem(sample.collateral["chain"], "CERTIFICATE")]
+    except SealroomError:
         return None
-    if len(blocks) != 3:
+    if len(blocks) != len(_TABLE) or b"SEV-VLEK" in b"".join(blocks):
         return None
-    vlek = sample.raw[0x48] >> 2 & 7 == 1
-    names = (_VLEK, _ASVK, _TABLE[2][0]) if vlek else tuple(name for name, _ in _TABLE)
     place, entries, content = 24 * (len(blocks) + 1), b"", b""
-    for name, block in zip(names, blocks, strict=True):
-        entries += _guid(name) + struct.pack("<II", place + len(content), len(block))
+    for name, block in zip(_TABLE, blocks, strict=True):
+        entries += bytes.fromhex(name.replace("-", "")) + struct.pack("<II", place + len(content), len(block))
         content += block
     return entries + bytes(24) + content
-
-
-def _guid(text: str) -> bytes:
-    one, two, three, four, five = (bytes.fromhex(part) for part in text.split("-"))
-    return one[::-1] + two[::-1] + three[::-1] + four + five
 
 
 def _go_version(program: Path, module: str) -> str:
