@@ -172,6 +172,7 @@ EXCEPTIONS = {
     "sealroom.client.clients": "builds httpx clients and hands them out; opens nothing itself",
     "sealroom.client.conversation": "reads an httpx response that the caller opened",
     "sealroom.client.httpx_words": "translates httpx's words, and opens nothing",
+    "sealroom.measure.snp_launch": "reads the images whose paths a library takes",
     "sealroom.room.hardening": "hardens its own process",
     "sealroom.room.key_client": "speaks to the broker",
     "sealroom.testing.guest_devices": "devices and a host's service, without silicon behind them",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sealroom.errors import MalformedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.evidence import TrustRoots
-from sealroom.testing import conformance_dcap, conformance_snp
+from sealroom.testing import conformance_dcap, conformance_eventlog, conformance_measure, conformance_snp
 from sealroom.testing.comparison import Comparison, compare_accepted, compare_refused
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
 from sealroom.testing.vector_store import VectorCase, find_cases, read_case
@@ -28,6 +28,14 @@ KINDS: Mapping[str, Runner] = {
     "snp-report-": conformance_snp.run_report,
     "snp-cert-chain": conformance_snp.run_certificates,
     "tdx-quote-": conformance_dcap.run_tdx,
+    "tdx-ccel": conformance_eventlog.run_ccel,
+    "tcg2-eventlog": conformance_eventlog.run_tcg2,
+    "ima": conformance_eventlog.run_ima,
+    "snp-launch": conformance_measure.run_snp_launch,
+    "tdx-mrtd": conformance_measure.run_mrtd,
+    "tdx-direct-boot": conformance_measure.run_direct_boot,
+    "sgx-sigstruct": conformance_measure.run_sigstruct,
+    "nitro-eif": conformance_measure.run_eif,
 }
 """Who runs which kinds, by how the kind begins; the longest beginning wins."""
 
