@@ -81,7 +81,7 @@ def _require_signature(key: object, protected: bytes, payload: bytes, signature:
     curve, digest = _ALGORITHMS.get(algorithm if isinstance(algorithm, int) else 0, (None, None))
     if curve is None or digest is None or not isinstance(key, ec.EllipticCurvePublicKey):
         raise _malformed(f"the algorithm {algorithm!r:.40}, or a key that does not go with it")
-    size = (curve.key_size + 7) // 8
+    size = (key.curve.key_size + 7) // 8
     if not isinstance(key.curve, curve) or len(signature) != 2 * size:
         raise _malformed("a key or signature that does not go with its algorithm")
     numbers = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")

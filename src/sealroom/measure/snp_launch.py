@@ -63,19 +63,7 @@ def measure_snp(launch: SnpLaunch) -> bytes:
     """
     _require_sane(launch)
     try:
-        if launch.vmm == "qemu-svsm":
-            digest: bytes = guest.svsm_calc_launch_digest(
-                launch.vcpus, vcpu_types.CPU_SIGS[launch.vcpu_type], str(launch.firmware), launch.vars_size,
-                str(launch.svsm), False,
-            )  # fmt: skip
-            return digest
-        digest = guest.calc_launch_digest(
-            SevMode.SEV_SNP, launch.vcpus, vcpu_types.CPU_SIGS[launch.vcpu_type], str(launch.firmware),
-            "" if launch.kernel is None else str(launch.kernel), "" if launch.initrd is None else str(launch.initrd),
-            launch.cmdline or "", launch.features, (launch.firmware_digest or b"").hex(),
-            vmm_type=_VMM_TYPES[launch.vmm],
-        )  # fmt: skip
-        return digest
+        return _digest(launch)
     except OSError as reason:
         raise UnavailableError("measure.file", "a file can not be read", where=str(reason.filename),
                                got=reason.strerror) from None  # fmt: skip
@@ -83,6 +71,21 @@ def measure_snp(launch: SnpLaunch) -> bytes:
         # what the library raises on images that its own checks refuse
         raise MalformedError("measure.firmware", "the firmware can not be measured", where=str(launch.firmware),
                              got=f"{type(reason).__name__}: {reason}"[:200]) from None  # fmt: skip
+
+
+def _digest(launch: SnpLaunch) -> bytes:
+    signature = vcpu_types.CPU_SIGS[launch.vcpu_type]
+    if launch.vmm == "qemu-svsm":
+        digest: bytes = guest.svsm_calc_launch_digest(
+            launch.vcpus, signature, str(launch.firmware), launch.vars_size, str(launch.svsm), False
+        )
+    else:
+        digest = guest.calc_launch_digest(
+            SevMode.SEV_SNP, launch.vcpus, signature, str(launch.firmware), str(launch.kernel or ""),
+            str(launch.initrd or ""), launch.cmdline or "", launch.features, (launch.firmware_digest or b"").hex(),
+            vmm_type=_VMM_TYPES[launch.vmm],
+        )  # fmt: skip
+    return digest
 
 
 def likely_launches(launch: SnpLaunch, *, vcpus: tuple[int, ...], types: tuple[str, ...],

@@ -4,6 +4,7 @@
     mutation            what a mutation is, and what a sound verifier makes of it
     quotes, dcap, snp   what is done to quotes, their collateral, and reports
     certificates, signed_documents, revocation, windows   what is done to the parts that they share
+    hierarchy, hierarchy_faults, snp_hierarchy   the samples under keys of one's own, with one fault at a time
     judges, verifiers_service   this project's verifier, and other people's
     report              counts and findings
 
@@ -15,13 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sealroom.evidence import Tee
 from sealroom.testing.gym.dcap import dcap_mutations
+from sealroom.testing.gym.hierarchy import Hierarchy
+from sealroom.testing.gym.hierarchy_faults import hierarchy_mutations
 from sealroom.testing.gym.judges import Answer, Judge, claims_of
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
 from sealroom.testing.gym.report import Finding, GymReport, finding_of
 from sealroom.testing.gym.snp import snp_mutations
+from sealroom.testing.gym.snp_hierarchy import SnpHierarchy, snp_hierarchy_mutations
 from sealroom.testing.gym.windows import time_mutations
 
-__all__ = ["Finding", "GymReport", "mutations", "run_gym"]
+__all__ = ["Finding", "GymReport", "mutations", "re_minted", "run_gym"]
 
 _MAKERS: dict[Tee, Callable[[Sample, Sequence[Sample], random.Random], Iterator[Mutation]]] = {
     Tee.TDX: dcap_mutations,
@@ -45,20 +49,16 @@ def run_gym(
         samples: what has to be accepted as it is.
         judges: the first is this project's; each is asked only what it claims to judge.
         seed: which bits are flipped, and which mutations are taken where ``limit`` leaves some out.
-        limit: at most so many mutations of each sample.
+        limit: at most so many mutations of each sample, and as many of the same re-minted.
         only: a part of the name of the mutations to make, and of no others.
         tell: called with every finding as it is made.
     """
     report = GymReport()
     for sample in samples:
-        original = Mutation(label="as it was recorded", level=Level.ORIGINAL, expectation=Expectation.ORIGINAL,
-                            sample=sample)  # fmt: skip
-        first = _first_answers(original, judges, report, tell)
-        for mutation in _chosen(mutations(sample, samples, seed=seed), seed, limit, only):
-            report.made[mutation.expectation.value, mutation.level.value] += 1
-            for judge in judges:
-                if judge.name in first and judge.is_asked(sample, mutation):
-                    _ask(judge, mutation, first[judge.name], report, tell)
+        _run(sample, mutations(sample, samples, seed=seed), judges, report, (seed, limit, only), tell)
+        world = re_minted(sample)
+        if world is not None:
+            _run(world[0], world[1], judges, report, (seed, limit, only), tell)
     return report
 
 
@@ -73,6 +73,33 @@ def mutations(sample: Sample, samples: Sequence[Sample], *, seed: int = 0) -> It
     except Exception:  # noqa: BLE001 - ours refuses the sample or fails at it, which is a finding already
         return
     yield from time_mutations(sample, window)
+
+
+def re_minted(sample: Sample) -> tuple[Sample, Iterator[Mutation]] | None:
+    """The sample under keys of one's own, which has to be accepted too, and one fault at a time in it."""
+    if sample.tee is Tee.SNP:
+        snp = SnpHierarchy.of(sample)
+        return None if snp is None else (snp.sample(), snp_hierarchy_mutations(snp))
+    dcap = Hierarchy.of(sample)
+    return None if dcap is None else (dcap.sample(), hierarchy_mutations(dcap))
+
+
+def _run(
+    sample: Sample,
+    made: Iterator[Mutation],
+    judges: Sequence[Judge],
+    report: GymReport,
+    choice: tuple[int, int | None, str | None],
+    tell: Callable[[Finding], None],
+) -> None:
+    original = Mutation(label="as it was recorded", level=Level.ORIGINAL, expectation=Expectation.ORIGINAL,
+                        sample=sample)  # fmt: skip
+    first = _first_answers(original, judges, report, tell)
+    for mutation in _chosen(made, *choice):
+        report.made[mutation.expectation.value, mutation.level.value] += 1
+        for judge in judges:
+            if judge.name in first and judge.is_asked(sample, mutation):
+                _ask(judge, mutation, first[judge.name], report, tell)
 
 
 def _first_answers(

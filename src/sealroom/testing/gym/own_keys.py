@@ -5,7 +5,6 @@ that of a forgery with one everything but the key is the same in each run.
 """
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 
 from cryptography.hazmat.primitives import hashes
@@ -13,15 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sealroom.der import CONTEXT_0, DerReader, read_whole
+from sealroom.der import CONTEXT_0, SEQUENCE, DerReader, read_whole
 from sealroom.testing import der
 
-__all__ = ["PrivateKey", "own_p256", "own_p384", "own_rsa", "raw_point", "raw_signature", "reissued",
-           "signature_of"]  # fmt: skip
+__all__ = ["PrivateKey", "elements", "own_p256", "own_p384", "own_rsa", "raw_point", "raw_signature", "reissued",
+           "signature_of", "signed", "unsigned"]  # fmt: skip
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_SEQUENCE = 0x30
+_BEFORE_KEY = 5
+"""Serial number, algorithm, issuer, validity, subject."""
 
 
 @cache
@@ -53,39 +53,35 @@ def raw_signature(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
     return b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(signature))
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """The elements of a certificate's signed part, as they stand there."""
-
-    before_key: bytes
-    public_key: bytes
-    after_key: bytes
-    algorithm: bytes
-
-
 def reissued(certificate: bytes, *, key: PrivateKey | None, signer: PrivateKey) -> bytes:
     """The certificate (DER) with every word as it was, with ``key`` for its own (None: as it was), signed anew."""
-    body = _body(certificate)
-    spki = body.public_key
-    if key is not None:
-        spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    signed = der.sequence(body.before_key, spki, body.after_key)
-    return der.sequence(signed, body.algorithm, der.bit_string(signature_of(signer, signed)))
+    return signed(unsigned(certificate, key=key), signer)
 
 
-def _body(certificate: bytes) -> _Body:
-    outer = read_whole(certificate, _SEQUENCE).reader()
-    signed, algorithm = outer.take(_SEQUENCE), outer.take(_SEQUENCE).whole
-    reader: DerReader = signed.reader()
-    before = b""
-    if reader.next_is(CONTEXT_0):
-        before = reader.take().whole
-    before += b"".join(reader.take().whole for _ in range(5))  # serial, algorithm, issuer, validity, subject
-    public_key = reader.take().whole
-    after = b""
+def unsigned(certificate: bytes, *, key: PrivateKey | None) -> bytes:
+    """The signed part of a certificate, with ``key`` for its own (None: as it was)."""
+    body = read_whole(certificate, SEQUENCE).reader().take(SEQUENCE)
+    if key is None:
+        return body.whole
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    parts = elements(body.content)
+    place = (parts[0][0] == CONTEXT_0) + _BEFORE_KEY
+    return der.sequence(*parts[:place], spki, *parts[place + 1 :])
+
+
+def signed(body: bytes, signer: PrivateKey) -> bytes:
+    """A certificate or revocation list: ``body``, the algorithm that it names, and a signature."""
+    parts = elements(read_whole(body, SEQUENCE).content)
+    algorithm = next(part for part in parts if part[0] == SEQUENCE)
+    return der.sequence(body, algorithm, der.bit_string(signature_of(signer, body)))
+
+
+def elements(content: bytes) -> list[bytes]:
+    """The elements that stand side by side in ``content``, each whole."""
+    reader, found = DerReader(content), []
     while not reader.at_end():
-        after += reader.take().whole
-    return _Body(before, public_key, after, algorithm)
+        found.append(reader.take().whole)
+    return found
 
 
 def signature_of(key: PrivateKey, message: bytes) -> bytes:

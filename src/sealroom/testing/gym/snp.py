@@ -16,7 +16,7 @@ from sealroom.testing.gym.certificates import chain_edits, own_chain
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
 from sealroom.testing.gym.own_keys import PrivateKey, own_p384, own_rsa
 
-__all__ = ["snp_mutations"]
+__all__ = ["certificate_chain", "snp_mutations"]
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
 _RANDOM_BITS = 64
@@ -96,7 +96,8 @@ def _own_signature(raw: bytes) -> bytes:
     return _signed(raw, *decode_dss_signature(own_p384("vcek").sign(raw[:SIGNED_SIZE], algorithm)))
 
 
-def _chain(sample: Sample) -> list[bytes]:
+def certificate_chain(sample: Sample) -> list[bytes]:
+    """Leaf and issuers in DER, as they stand in the collateral."""
     leaf = sample.collateral["leaf"]
     leaf = read_pem(leaf, "CERTIFICATE")[0] if is_pem(leaf) else leaf
     above = read_pem(sample.collateral["chain"], "CERTIFICATE")
@@ -109,7 +110,7 @@ def _keys() -> list[PrivateKey]:
 
 def _own_hierarchies(sample: Sample) -> Iterator[Mutation]:
     """Report re-signed by an own key, under 1, 2 or 3 own certificates with the vendor's names and extensions."""
-    blocks = _chain(sample)
+    blocks = certificate_chain(sample)
     for upto in range(1, len(blocks) + 1):
         leaf, *above = own_chain(blocks, _keys(), upto=upto)
         base = sample.with_item("leaf", leaf).with_item("chain", as_pem(*above))
@@ -119,7 +120,7 @@ def _own_hierarchies(sample: Sample) -> Iterator[Mutation]:
 
 
 def _certificates(sample: Sample, draw: random.Random) -> Iterator[Mutation]:
-    blocks = _chain(sample)
+    blocks = certificate_chain(sample)
     for edit in chain_edits(as_pem(*blocks), draw, _keys()):
         cut = _leaf_and_chain(edit.chain)
         if cut is None or [cut[0], *cut[1]] == blocks:  # the text is no longer there to be written otherwise
@@ -147,15 +148,15 @@ def _items(sample: Sample) -> Iterator[Mutation]:
         for word, changed in (("without", sample.without_item(name)), ("empty", sample.with_item(name, b""))):
             yield Mutation(label=f"{word} {name}", level=Level.COLLATERAL, expectation=Expectation.FORGERY,
                            sample=changed)  # fmt: skip
-    for word, crl in (("empty", b""), ("a certificate", _chain(sample)[-1])):
+    for word, crl in (("empty", b""), ("a certificate", certificate_chain(sample)[-1])):
         yield Mutation(label=f"revocation list: {word}", level=Level.REVOCATION, expectation=Expectation.FORGERY,
                        sample=sample.with_item("crl", crl))  # fmt: skip
 
 
 def _of_others(sample: Sample, others: Sequence[Sample]) -> Iterator[Mutation]:
-    mine = _chain(sample)
+    mine = certificate_chain(sample)
     for other in others:
-        theirs = _chain(other)
+        theirs = certificate_chain(other)
         if theirs[0] != mine[0] and _key(theirs[0]) != _key(mine[0]):
             yield _borrowed(sample, other, "leaf")
             yield _borrowed(sample, other, "leaf", "chain")
