@@ -41,6 +41,7 @@ def run_gym(
     seed: int = 0,
     limit: int | None = None,
     only: str | None = None,
+    re_mint: bool = True,
     tell: Callable[[Finding], None] = lambda _finding: None,
 ) -> GymReport:
     """Mutate every sample and have every judge judge it.
@@ -51,12 +52,13 @@ def run_gym(
         seed: which bits are flipped, and which mutations are taken where ``limit`` leaves some out.
         limit: at most so many mutations of each sample, and as many of the same re-minted.
         only: a part of the name of the mutations to make, and of no others.
+        re_mint: whether to try every sample under keys of one's own too.
         tell: called with every finding as it is made.
     """
     report = GymReport()
     for sample in samples:
         _run(sample, mutations(sample, samples, seed=seed), judges, report, (seed, limit, only), tell)
-        world = re_minted(sample)
+        world = re_minted(sample) if re_mint else None
         if world is not None:
             _run(world[0], world[1], judges, report, (seed, limit, only), tell)
     return report
