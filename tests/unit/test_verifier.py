@@ -223,9 +223,9 @@ def test_a_room_that_serves_another_model_is_refused(world: _World) -> None:
 
 def test_evidence_of_a_tee_that_this_release_does_not_know_is_unverified_and_not_our_bug(world: _World) -> None:
     honest = world.bundle()
-    tdx = replace(honest, evidence=(replace(honest.cpu, tee=Tee.TDX),))
+    nitro = replace(honest, evidence=(replace(honest.cpu, tee=Tee.NITRO),))
 
-    assert isinstance(world.refusal(tdx.encode()), UnverifiedError)
+    assert isinstance(world.refusal(nitro.encode()), UnverifiedError)
 
 
 def test_missing_collateral_is_a_refusal_and_never_a_skip(world: _World) -> None:

@@ -33,7 +33,10 @@ def collect(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Ask this machine's silicon for evidence and write it, with what came along, into FOLDER."""
+    """Write evidence of this machine into FOLDER.
+
+    The silicon is asked, and what came along goes beside it.
+    """
     bound = parse_hex_option(report_data, option="--report-data", size=64)
     if bound is None:
         raise MisuseError("cli.report-data", "evidence binds something", expected="--report-data")

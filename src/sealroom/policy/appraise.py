@@ -10,6 +10,7 @@ from typing import Any
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import APPRAISED, Appraisal, Check, Claims, Tee
+from sealroom.policy.intel import sgx_checks, tdx_checks
 from sealroom.policy.model import Policy
 from sealroom.policy.room import room_checks
 from sealroom.policy.snp import snp_checks
@@ -40,12 +41,21 @@ def appraise(policy: Policy, claims: Claims, *, subject: Subject, at: datetime) 
 def _checks(policy: Policy, claims: Claims, subject: Subject, at: datetime) -> Iterator[Check]:
     yield from trust_checks(policy, claims, at)
     yield from binding_checks(policy, claims, subject)
-    if policy.snp is not None and claims.tee is Tee.SNP:
-        yield from snp_checks(policy, policy.snp, claims)
+    yield from _tee_checks(policy, claims)
     yield from init_data_checks(policy, claims, subject)
     if subject.statement is not None:
         yield from room_checks(policy, subject.statement, at)
     yield from _requirements(policy, _variables(claims, subject))
+
+
+def _tee_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
+    """The rules for this TEE; that there are any is what ``trust.tee`` has asked."""
+    if claims.tee is Tee.SNP and policy.snp is not None:
+        yield from snp_checks(policy, policy.snp, claims)
+    elif claims.tee is Tee.TDX and policy.tdx is not None:
+        yield from tdx_checks(policy, policy.tdx, claims)
+    elif claims.tee is Tee.SGX and policy.sgx is not None:
+        yield from sgx_checks(policy, policy.sgx, claims)
 
 
 def _requirements(policy: Policy, variables: Mapping[str, Any]) -> Iterator[Check]:

@@ -16,7 +16,7 @@ name = "built-in default"
 description = "genuine silicon with safe settings; says nothing of what runs on it"
 
 [trust]
-tees = ["snp"]
+tees = ["snp", "tdx", "sgx"]
 max_age_seconds = 2678400
 {simulated}
 [snp]
@@ -24,6 +24,12 @@ products = ["Milan", "Genoa", "Turin"]
 signing_key = ["VCEK", "VLEK"]
 vmpl = [0, 1, 2, 3]
 allow = ["smt"]
+
+[tdx]
+tcb_status = ["UpToDate"]
+
+[sgx]
+tcb_status = ["UpToDate"]
 
 [unchecked]
 measurement = "no policy was given, so nothing says which software to expect"

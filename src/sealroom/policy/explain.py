@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sealroom.policy.explain_intel import explain_intel
 from sealroom.policy.model import EngineRules, ModelRules, Policy, SnpRules
 
 __all__ = ["explain"]
@@ -20,6 +21,7 @@ def _lines(policy: Policy) -> Iterator[str]:
     yield from _trust(policy)
     if policy.snp is not None:
         yield from _snp(policy.snp, policy)
+    yield from explain_intel(policy)
     yield from _room(policy)
     if policy.init_data:
         yield from _section("Releases keys only to guests whose bound init-data says")

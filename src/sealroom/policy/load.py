@@ -8,6 +8,7 @@ from types import MappingProxyType
 from sealroom.errors import MalformedError
 from sealroom.evidence import Tee
 from sealroom.policy.document import Table, read_document
+from sealroom.policy.load_intel import sgx_rules, tdx_rules
 from sealroom.policy.model import (
     INSECURE_LAYER,
     SNP_ALLOWANCES,
@@ -19,6 +20,7 @@ from sealroom.policy.model import (
     SnpRules,
     TrustRules,
 )
+from sealroom.policy.pinning import not_both, pinned_or_unchecked
 from sealroom.policy.requirements import Requirement, compile_requirement
 
 __all__ = ["POLICY_VERSION", "load_policy"]
@@ -26,9 +28,22 @@ __all__ = ["POLICY_VERSION", "load_policy"]
 POLICY_VERSION = 1
 _DEFAULT_MAX_AGE = 3600
 _LONGEST_AGE = 31 * 24 * 3600
-_WITH_RULES = (Tee.SNP,)
+_WITH_RULES = (Tee.SNP, Tee.TDX, Tee.SGX)
 
-_TOP = ("policy", "name", "description", "trust", "snp", "model", "engine", "init_data", "require", "unchecked")
+_TOP = (
+    "policy",
+    "name",
+    "description",
+    "trust",
+    "snp",
+    "tdx",
+    "sgx",
+    "model",
+    "engine",
+    "init_data",
+    "require",
+    "unchecked",
+)
 _TRUST = ("tees", "insecure_simulated", "freshness", "max_age_seconds")
 _SNP = (
     "measurement", "minimum_tcb", "products", "signing_key", "vmpl", "host_data", "id_key_digest",
@@ -66,6 +81,8 @@ def load_policy(text: str | bytes, *, source: str) -> Policy:
         digest=hashlib.sha256(raw).digest(),
         trust=trust,
         snp=_snp(top.table("snp", _SNP), unchecked) if Tee.SNP in trust.tees else None,
+        tdx=tdx_rules(top, unchecked) if Tee.TDX in trust.tees else None,
+        sgx=sgx_rules(top, unchecked) if Tee.SGX in trust.tees else None,
         model=_model(top.table("model", _MODEL), unchecked) if "model" in top else None,
         engine=_engine(top.table("engine", _ENGINE), unchecked) if "engine" in top else None,
         init_data=_init_data(top, unchecked),
@@ -86,7 +103,8 @@ def _trust(top: Table) -> TrustRules:
         if tee not in _WITH_RULES or tee not in top:
             raise MalformedError("policy.tee-without-rules", f"the policy accepts {tee} and has no rules for it",
                                  where=table.where("tees"),
-                                 expected=f"a table [{tee}]" if tee in _WITH_RULES else "snp")  # fmt: skip
+                                 expected=f"a table [{tee}]" if tee in _WITH_RULES else ", ".join(_WITH_RULES),
+                                 )  # fmt: skip
     for tee in _WITH_RULES:
         if tee in top and tee not in tees:
             raise MalformedError("policy.tee-without-rules", f"the policy has rules for {tee} and does not accept it",
@@ -103,10 +121,10 @@ def _trust(top: Table) -> TrustRules:
 
 
 def _snp(table: Table, unchecked: Mapping[str, str]) -> SnpRules:
-    _pinned_or_unchecked(table, "measurement", unchecked)
+    pinned_or_unchecked(table, "measurement", unchecked)
     minimum_tcb = _minimum_tcb(table.table("minimum_tcb", tuple(SNP_TCB_PARTS)))
     if minimum_tcb:
-        _not_both(table, "minimum_tcb", unchecked)
+        not_both(table, "minimum_tcb", unchecked)
     products = table.choices("products", tuple(SNP_TCB_PARTS)) or tuple(minimum_tcb or SNP_TCB_PARTS)
     _every_product_has_a_floor(table, products, minimum_tcb, unchecked)
     return SnpRules(
@@ -167,23 +185,8 @@ def _every_product_has_a_floor(
                                  hint='or a reason: [unchecked] minimum_tcb = "why"')  # fmt: skip
 
 
-def _pinned_or_unchecked(table: Table, key: str, unchecked: Mapping[str, str]) -> None:
-    if key in table:
-        _not_both(table, key, unchecked)
-    elif key not in unchecked:
-        raise MalformedError("policy.nothing-pinned", f"the policy pins no {key}: any software would be accepted",
-                             where=table.where(key),
-                             hint=f'name it, or give a reason: [unchecked] {key} = "why"')  # fmt: skip
-
-
-def _not_both(table: Table, key: str, unchecked: Mapping[str, str]) -> None:
-    if key in unchecked:
-        raise MalformedError("policy.contradiction", f"the policy names {key} and says that it is not checked",
-                             where=table.where(key), hint=f"take {key} out of [unchecked]")  # fmt: skip
-
-
 def _model(table: Table, unchecked: Mapping[str, str]) -> ModelRules:
-    _not_both(table, "model", unchecked)
+    not_both(table, "model", unchecked)
     table.must_have("name", "digest")
     return ModelRules(
         name=table.text("name"),
@@ -194,7 +197,7 @@ def _model(table: Table, unchecked: Mapping[str, str]) -> ModelRules:
 
 
 def _engine(table: Table, unchecked: Mapping[str, str]) -> EngineRules:
-    _not_both(table, "engine", unchecked)
+    not_both(table, "engine", unchecked)
     rules = EngineRules(
         name=table.texts("name"),
         config_digest=table.digests("config_digest"),
@@ -221,7 +224,7 @@ def _insecure_layers(table: Table) -> tuple[str, ...]:
 def _init_data(top: Table, unchecked: Mapping[str, str]) -> Mapping[str, str]:
     table = top.table("init_data")
     if "init_data" in top:
-        _not_both(top, "init_data", unchecked)
+        not_both(top, "init_data", unchecked)
         if not list(table):
             raise MalformedError("policy.missing-key", "the table [init_data] is empty", where=top.where("init_data"))
     return MappingProxyType({key: table.text(key) for key in table})

@@ -6,21 +6,28 @@ else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from sealroom.evidence import Tee, TrustRoots
 from sealroom.policy.requirements import Requirement
+from sealroom.tees._dcap.tcb_status import TcbStatus
 from sealroom.tees.snp.tcb import PARTS
 
 __all__ = [
     "INSECURE_LAYER",
+    "INTEL_STATUSES",
+    "SGX_ALLOWANCES",
     "SNP_ALLOWANCES",
     "SNP_TCB_PARTS",
+    "TDX_ALLOWANCES",
     "UNCHECKABLE",
     "EngineRules",
+    "IntelRules",
     "ModelRules",
     "Policy",
+    "SgxRules",
     "SnpRules",
+    "TdxRules",
     "TrustRules",
 ]
 
@@ -28,7 +35,12 @@ SNP_TCB_PARTS: Mapping[str, tuple[str, ...]] = {product.value: tuple(parts) for 
 SNP_ALLOWANCES = ("debug", "migrate_ma", "masked_chip_id", "smt", "cxl")
 """What a policy must name to let pass."""
 
-UNCHECKABLE = ("measurement", "minimum_tcb", "freshness", "report_data", "model", "engine", "init_data")
+TDX_ALLOWANCES = ("debug", "migratable", "sept_ve_disable_off", "perfmon", "service_td", "xfam_unknown_bit")
+SGX_ALLOWANCES = ("debug", "provision_key", "einittoken_key")
+INTEL_STATUSES = tuple(status.value for status in TcbStatus if status is not TcbStatus.REVOKED)
+"""What Intel may say of a platform that a policy can accept."""
+
+UNCHECKABLE = ("measurement", "rtmr", "minimum_tcb", "freshness", "report_data", "model", "engine", "init_data")
 """What a policy may leave open, by hand and with a reason."""
 
 INSECURE_LAYER = "insecure-"
@@ -68,6 +80,42 @@ class SnpRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntelRules:
+    """What ``[tdx]`` and ``[sgx]`` share: how current the platform must be, and which platforms."""
+
+    tcb_status: tuple[str, ...]
+    minimum_tcb_date: date | None
+    accepted_advisories: tuple[str, ...]
+    """Empty: none is asked about."""
+    minimum_evaluation_number: int
+    fmspc: tuple[bytes, ...]
+    ppid: tuple[bytes, ...]
+    allow: frozenset[str]
+    named: frozenset[str]
+    """The keys that the document itself has; the rest are defaults, and checks say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TdxRules:
+    """``[tdx]``."""
+
+    measurements: Mapping[str, tuple[bytes, ...]]
+    """``mr_td``, ``rtmr0`` … as the document names them."""
+    platform: IntelRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SgxRules:
+    """``[sgx]``."""
+
+    measurements: Mapping[str, tuple[bytes, ...]]
+    """``mr_enclave``, ``mr_signer`` … as the document names them."""
+    isv_prod_id: tuple[int, ...]
+    minimum_isv_svn: int | None
+    platform: IntelRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRules:
     """``[model]``: which model a room may serve."""
 
@@ -100,6 +148,8 @@ class Policy:
     """SHA-256 of the document's bytes."""
     trust: TrustRules
     snp: SnpRules | None
+    tdx: TdxRules | None
+    sgx: SgxRules | None
     model: ModelRules | None
     engine: EngineRules | None
     init_data: Mapping[str, str]

@@ -53,12 +53,12 @@ def read_status(text: str, level: Members) -> TcbStatus:
 def converge(platform: TcbStatus, *parts: TcbStatus) -> TcbStatus:
     """One status of the platform's and those of its TDX module and quoting enclave.
 
-    Revoked anywhere wins. A part that is not current makes the platform out of date, and what else was needed of it
-    stays needed.
+    Revoked anywhere wins. A part that is out of date makes the platform so, and what else was needed of it stays
+    needed. Any other status of a part is for a policy to see.
     """
     if TcbStatus.REVOKED in (platform, *parts):
         return TcbStatus.REVOKED
-    if all(part is TcbStatus.UP_TO_DATE for part in parts):
+    if TcbStatus.OUT_OF_DATE not in parts:
         return platform
     return _OUTDATED.get(platform, platform)
 
