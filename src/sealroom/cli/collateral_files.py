@@ -6,9 +6,10 @@ Sorting decides nothing: what is put into the wrong place here is refused by ver
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sealroom.cli.collateral_intel import intel_items
 from sealroom.cli.input_files import read_input
 from sealroom.errors import MalformedError, MisuseError
-from sealroom.evidence import Collateral
+from sealroom.evidence import Collateral, Tee
 from sealroom.pem import as_pem
 from sealroom.x509_reader import Certificate, read_certificates, read_crl
 
@@ -19,13 +20,17 @@ _CA_TRUE = b"\x01\x01\xff"
 _LIMIT = 1024 * 1024
 
 
-def collateral_from(paths: Sequence[Path]) -> Collateral:
-    """``leaf``, ``chain`` and ``crl`` from files and folders; what is neither in a folder is passed over.
+def collateral_from(paths: Sequence[Path], tee: Tee = Tee.SNP) -> Collateral:
+    """The items that ``tee`` asks for, from files and folders; what is none of them in a folder is passed over.
 
     Raises:
         MisuseError: a path can not be read, or there are two leaves or two lists.
         MalformedError: a file that was named is neither certificate nor revocation list.
     """
+    if tee in {Tee.TDX, Tee.SGX}:
+        return Collateral(
+            items=intel_items((path, read_input(path, limit=_LIMIT), named) for path, named in _files(paths))
+        )
     certificates: dict[bytes, Certificate] = {}
     lists: list[bytes] = []
     for path, named in _files(paths):

@@ -8,13 +8,18 @@ from typing import Annotated
 import typer
 
 from sealroom.cli.collateral_files import collateral_from
+from sealroom.cli.event_log import LogVerdict, judge_log
 from sealroom.cli.input_files import naming, parse_hex_option, parse_time_option, read_input, read_policy_bytes
-from sealroom.errors import MisuseError
+from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import Appraisal, Tee
 from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal
+from sealroom.tees.recognise import recognise
+from sealroom.tees.registry import known_tees
 from sealroom.verifier import appraise_evidence, appraise_room
 
 __all__ = ["register", "verify"]
+
+_LARGEST_LOG = 4 * 1024 * 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
-def verify(
+def verify(  # noqa: PLR0913 - one for each option
     evidence: Annotated[
         Path, typer.Argument(metavar="EVIDENCE", help="An evidence bundle, or a bare report; - reads stdin.")
     ],
@@ -39,7 +44,12 @@ def verify(
         list[Path] | None,
         typer.Option(help="For a bare report: certificates and CRL, files or a folder, in any order."),
     ] = None,
-    tee: Annotated[Tee, typer.Option(help="For a bare report: what kind it is.")] = Tee.SNP,
+    tee: Annotated[
+        Tee | None, typer.Option(help="For a bare report: what kind it is. Else its first bytes tell.")
+    ] = None,
+    event_log: Annotated[
+        Path | None, typer.Option(help="A TD's event log, to be replayed against the registers of its quote.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one JSON object.")] = False,
 ) -> None:
     """Judge EVIDENCE under a policy, offline. Exit status 0 only if it is accepted."""
@@ -54,17 +64,46 @@ def verify(
         _refuse_options("a bare report answers no nonce; use --report-data", nonce=nonce)
         bound = parse_hex_option(report_data, option="--report-data", size=64)
         with naming(evidence):
-            appraisal = _judge_report(raw, tee, rules, when, collateral or [], bound)
-    typer.echo(json.dumps(appraisal_as_dict(appraisal)) if as_json else render_appraisal(appraisal), nl=as_json)
-    if not appraisal.accepted:
+            appraisal = _judge_report(raw, _tee_of(raw, tee), rules, when, collateral or [], bound)
+    log = None if event_log is None else judge_log(read_input(event_log, limit=_LARGEST_LOG), appraisal.claims)
+    _tell(appraisal, log, as_json=as_json)
+    if not appraisal.accepted or (log is not None and log.refusal is not None):
         raise typer.Exit(1)
+
+
+def _tell(appraisal: Appraisal, log: LogVerdict | None, *, as_json: bool) -> None:
+    if as_json:
+        extra = {} if log is None else {"event_log": log.as_dict()}
+        typer.echo(json.dumps({**appraisal_as_dict(appraisal), **extra}))
+        return
+    typer.echo(render_appraisal(appraisal), nl=False)
+    if log is not None:
+        verdict = "leads to the quote's registers" if log.refusal is None else "REFUSED"
+        typer.echo("\n".join((f"event log: {verdict}", *(f"  {line}" for line in log.lines))))
+        if log.refusal is not None:
+            typer.echo(log.refusal.diagnostics())
+
+
+def _tee_of(raw: bytes, named: Tee | None) -> Tee:
+    tee = named or recognise(raw)
+    if tee is None:
+        raise MalformedError("cli.not-evidence", "this is no evidence that this release knows",
+                             got=f"{len(raw)} bytes, beginning {raw[:8].hex()}",
+                             expected=", ".join(known_tees()),
+                             hint="sealroom inspect shows what a file is")  # fmt: skip
+    return tee
 
 
 def _judge_report(
     raw: bytes, tee: Tee, policy: Policy, at: datetime, collateral: list[Path], expected: bytes | None
 ) -> Appraisal:
     return appraise_evidence(
-        tee=tee, raw=raw, collateral=collateral_from(collateral), policy=policy, at=at, expected_report_data=expected
+        tee=tee,
+        raw=raw,
+        collateral=collateral_from(collateral, tee),
+        policy=policy,
+        at=at,
+        expected_report_data=expected,
     )
 
 

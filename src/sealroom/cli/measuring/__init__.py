@@ -1,0 +1,1 @@
+"""The verbs under ``sealroom measure``, one file each."""
