@@ -22,7 +22,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 # Each row may import the rows above it, and modules of its own part. The first pattern that fits decides.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("evidence", "binding", "fixed_layout", "der", "pem"),
+    ("evidence", "binding", "fixed_layout", "der", "pem", "toml_keys"),
     ("statement", "x509_reader"),
     ("x509_chain",),
     ("tees", "collateral", "channel", "kbs", "sealed", "measure"),

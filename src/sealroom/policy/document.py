@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from sealroom.errors import MalformedError
+from sealroom.toml_keys import MOST_PARTS, has_long_key
 
 __all__ = ["MAX_DOCUMENT_SIZE", "Table", "read_document"]
 
@@ -34,6 +35,10 @@ def read_document(raw: bytes, *, source: str, known: Sequence[str]) -> "Table":
                              expected=f"at most {MAX_DOCUMENT_SIZE} bytes")  # fmt: skip
     try:
         text = raw.decode("utf-8")
+        if has_long_key(text):
+            raise MalformedError(
+                "policy.not-toml", f"the policy has a key of more than {MOST_PARTS} parts", where=source
+            )
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors are both a ValueError
         raise MalformedError("policy.not-toml", "the policy is not TOML", where=source, got=str(error)) from None

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,23 @@ def test_an_engine_of_which_only_the_name_is_pinned_is_an_error(kept: str) -> No
 )
 def test_what_is_no_toml_is_refused_and_no_foreign_error_escapes(document: str | bytes) -> None:
     assert _refused(document).code in {"policy.not-toml", "policy.unknown-key"}
+
+
+@pytest.mark.parametrize(
+    "document", ["a" + ".a" * 100_000 + " = 1", "[a" + ".a" * 100_000 + "]", "a = {b" + " . b" * 50_000]
+)
+def test_a_key_of_very_many_parts_is_refused_and_costs_nothing(document: str) -> None:
+    tracemalloc.start()
+    try:
+        assert _refused(document).code == "policy.not-toml"
+        assert tracemalloc.get_traced_memory()[1] < 50 * len(document)
+    finally:
+        tracemalloc.stop()
+
+
+def test_dots_in_strings_and_comments_are_no_keys() -> None:
+    dotted = WHOLE.replace("every key once", "1.2.3.4.5.6.7.8.9.10.11.12") + "\n# a.b.c.d.e.f.g.h.i.j.k.l\n"
+    assert load_policy(dotted, source="x").description == "1.2.3.4.5.6.7.8.9.10.11.12"
 
 
 def test_a_huge_document_is_refused_before_it_is_read() -> None:
