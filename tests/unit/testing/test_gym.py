@@ -228,6 +228,14 @@ def test_one_that_refuses_benign_bytes_or_takes_them_for_something_else_is_found
         assert {finding.expectation for finding in report.findings} == {"benign"}
 
 
+def test_another_status_for_the_same_sample_is_found(samples):
+    other = Scripted(lambda _: Answer(accepted=True, word="?", status="Fine"))
+    report = run_gym(samples[:1], [Ours(), other], limit=1, re_mint=False)
+    assert ("scripted", "another status") in {(finding.verifier, finding.what) for finding in report.findings}
+    same = Scripted(lambda _: Answer(accepted=True, word="?", status="UpToDate"))
+    assert "another status" not in {f.what for f in run_gym(samples[:1], [Ours(), same], limit=1).findings}
+
+
 def test_neutral_ones_may_be_refused_and_not_change_what_is_said(samples):
     neutral = "signature: s negated"
     quiet = run_gym(

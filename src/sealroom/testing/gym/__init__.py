@@ -20,7 +20,7 @@ from sealroom.testing.gym.hierarchy import Hierarchy
 from sealroom.testing.gym.hierarchy_faults import hierarchy_mutations
 from sealroom.testing.gym.judges import Answer, Judge, claims_of
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
-from sealroom.testing.gym.report import Finding, GymReport, finding_of
+from sealroom.testing.gym.report import Finding, GymReport, finding_of, other_status
 from sealroom.testing.gym.snp import snp_mutations
 from sealroom.testing.gym.snp_hierarchy import SnpHierarchy, snp_hierarchy_mutations
 from sealroom.testing.gym.windows import time_mutations
@@ -116,6 +116,9 @@ def _first_answers(
         report.count(judge.name, original, answer)
         if answer.accepted:
             found[judge.name] = answer
+            if finding := other_status(judge.name, original, answer, next(iter(found.values()))):
+                report.findings.append(finding)
+                tell(finding)
             continue
         report.left_out.append((judge.name, original.sample.name, answer.word))
         if finding := finding_of(judge.name, original, answer, answer):

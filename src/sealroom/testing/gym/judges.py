@@ -17,9 +17,11 @@ class Answer:
 
     accepted: bool
     word: str
-    """Its code, or the first line of its message; of an acceptance the status, if there is one."""
+    """Its code, or the first line of its message."""
     facts: object = None
     """What an acceptance says of the evidence, comparable with what the same verifier said of another sample."""
+    status: str | None = None
+    """The TCB status of an acceptance, in the vendor's word, where it gives one."""
     crashed: bool = False
     """Neither an acceptance nor a refusal: an exception of no declared kind, a panic, or no answer in time."""
 
@@ -58,7 +60,8 @@ class Ours:
             return Answer(accepted=False, word=error.code)
         except Exception as error:  # noqa: BLE001 - to find such is what this is for
             return Answer(accepted=False, word=f"{type(error).__name__}: {error}"[:200], crashed=True)
-        return Answer(accepted=True, word=claims.tcb_status or "accepted", facts=_facts(claims))
+        return Answer(accepted=True, word=claims.tcb_status or "accepted", facts=_facts(claims),
+                      status=claims.tcb_status)  # fmt: skip
 
 
 def claims_of(sample: Sample) -> Claims:

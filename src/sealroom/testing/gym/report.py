@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sealroom.testing.gym.judges import Answer
 from sealroom.testing.gym.mutation import Expectation, Mutation
 
-__all__ = ["Finding", "GymReport", "finding_of"]
+__all__ = ["Finding", "GymReport", "finding_of", "other_status"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Finding:
     level: str
     expectation: str
     what: str
-    """``accepted a forgery``, ``refused``, ``accepted as something else``, ``crashed``."""
+    """``accepted a forgery``, ``refused``, ``accepted as something else``, ``another status``, ``crashed``."""
     word: str
     """What it said."""
 
@@ -105,7 +105,16 @@ def finding_of(verifier: str, mutation: Mutation, answer: Answer, original: Answ
         what = None if mutation.expectation is Expectation.NEUTRAL else "refused"
     elif answer.facts != original.facts:
         what = "accepted as something else"
-    if what is None:
+    return None if what is None else _finding(verifier, mutation, what, answer.word)
+
+
+def other_status(verifier: str, mutation: Mutation, answer: Answer, first: Answer) -> Finding | None:
+    """Whether a judge gives a sample another TCB status than the first one, where both give any."""
+    if None in {answer.status, first.status} or answer.status == first.status:
         return None
+    return _finding(verifier, mutation, "another status", f"{answer.status}, and not {first.status}")
+
+
+def _finding(verifier: str, mutation: Mutation, what: str, word: str) -> Finding:
     return Finding(verifier=verifier, sample=mutation.sample.name, label=mutation.label, level=mutation.level.value,
-                   expectation=mutation.expectation.value, what=what, word=answer.word)  # fmt: skip
+                   expectation=mutation.expectation.value, what=what, word=word)  # fmt: skip

@@ -34,6 +34,8 @@ _PATIENCE = 20
 _TABLE = ("63da758d-e664-4564-adc5-f4b93be8accd", "4ab7b379-bbac-4fe4-a02f-05aef327c782",
           "c0b406a4-a803-4952-9743-3fb6014cd0ae")  # fmt: skip
 """Entries of the certificate table (GHCB specification, section 4.1.8.1): VCEK, ASK, ARK."""
+_NEEDS_COLLATERAL = ("another FMSPC", "another PCEID", "module of", "quoting enclave of", "QE vendor")
+"""Words in the labels of re-minted faults that only TCB info, QE identity or an option of one's own can tell."""
 _EVERY_GUEST = 0xF0000
 """The guest policy that allows most (SMT, migration, debug), of the oldest ABI: only authenticity is asked about."""
 
@@ -100,7 +102,8 @@ class DcapQvl:
             if type(error).__name__ != "PanicException":
                 raise
             return Answer(accepted=False, word=f"panic: {error}"[:200], crashed=True)
-        return Answer(accepted=True, word=str(report.status), facts=(str(report.status), sorted(report.advisory_ids)))
+        status, advisories = str(report.status), sorted(report.advisory_ids)
+        return Answer(accepted=True, word=" ".join([status, *advisories]), facts=(status, advisories), status=status)
 
 
 def _handed_over(sample: Sample) -> tuple[object, ...] | None:
@@ -153,8 +156,10 @@ class GoTdxGuest(_Program):
         super().__init__(program, _go_version(program, "go-tdx-guest"))
 
     def is_asked(self, original: Sample, mutation: Mutation) -> bool:
-        """TDX quotes of version 4, where nothing but the quote was changed."""
+        """TDX quotes of version 4, where nothing but the quote was changed, and collateral is not what tells."""
         sample = mutation.sample
+        if any(words in mutation.label for words in _NEEDS_COLLATERAL):
+            return False
         return (
             original.tee is Tee.TDX and original.raw[:2] == b"\x04\0" and sample.at == original.at
             and sample.collateral == original.collateral
