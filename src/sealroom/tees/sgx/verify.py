@@ -17,6 +17,10 @@ class VerifiedSgx(Verified[SgxEvidence]):
 
     verdict: DcapVerdict
 
+    # Two verdicts on one quote, by other collateral, are two: what is remembered of one is not true of the other.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
 
 _REMEMBERED: Remembered[VerifiedSgx] = Remembered(limit=256)
 

@@ -18,6 +18,10 @@ class VerifiedTdx(Verified[TdxEvidence]):
 
     verdict: DcapVerdict
 
+    # Two verdicts on one quote, by other collateral, are two: what is remembered of one is not true of the other.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
 
 _REMEMBERED: Remembered[VerifiedTdx] = Remembered(limit=256)
 
