@@ -41,13 +41,13 @@ def authenticode(image: bytes, algorithm: str = "sha384") -> bytes:
         table_size = _number(image, certificates + 4, 4)
     else:
         running.update(image[checksum + 4 : headers_end])
-    hashed = headers_end
-    for start, size in _section_data(image, optional + size_of_optional, sections):
-        running.update(image[start : start + size])
-        hashed += size
-    end = len(image) - table_size
+    parts = _section_data(image, optional + size_of_optional, sections)
+    hashed, end = headers_end + sum(size for _, size in parts), len(image) - table_size
+    # before any is hashed: 65535 sections that each claim the whole image are a day's work
     if hashed > len(image) or end < 0:
         raise _malformed("has parts that do not fit it", f"{hashed} bytes of {len(image)}")
+    for start, size in parts:
+        running.update(image[start : start + size])
     running.update(image[hashed : max(end, hashed)])
     return running.digest()
 

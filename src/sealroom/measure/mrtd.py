@@ -60,12 +60,13 @@ def _measure(image: TdvfImage, sections: list[Section], *, two_pass: bool, every
         content = image.content(section) if extended else b""
         pages = range(section.address, section.address + section.memory_size, PAGE)
         if two_pass:
-            running.update(b"".join(_block(_ADD, page) for page in pages))
+            for page in pages:
+                running.update(_block(_ADD, page))
         for number, page in enumerate(pages):
             if not two_pass:
                 running.update(_block(_ADD, page))
             if extended:
-                running.update(_extended(content[number * PAGE : (number + 1) * PAGE], page))
+                running.update(_extended(content[number * PAGE : (number + 1) * PAGE].ljust(PAGE, b"\x00"), page))
     return running.digest()
 
 

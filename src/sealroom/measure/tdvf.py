@@ -49,8 +49,8 @@ class TdvfImage:
     sections: tuple[Section, ...]
 
     def content(self, section: Section) -> bytes:
-        """The section's bytes as they lie in memory: the rest is zeros."""
-        return self.image[section.offset : section.offset + section.raw_size].ljust(section.memory_size, b"\x00")
+        """The section's bytes in the image; the rest of its memory is zeros, and may be much more than the image."""
+        return self.image[section.offset : section.offset + section.raw_size]
 
     def only(self, kind: str) -> Section | None:
         """The one section of this type; None if there is none, or more."""
