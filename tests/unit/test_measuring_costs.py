@@ -10,8 +10,11 @@ import pytest
 from sealroom.errors import MalformedError
 from sealroom.measure.authenticode import authenticode
 from sealroom.measure.mrtd import measure_mrtd
+from sealroom.measure.snp_launch import SnpLaunch, measure_snp
 
 MIB = 1024 * 1024
+SEV = {"dc886566-984a-4798-a75e-5585a7bf67cc": 4096 - 1024, "00f771de-1a7e-4fcb-890e-68c77e2fb44e": 0xFFFFFFF0}
+"""Entries that SEV-SNP needs: where the metadata are, counted from the end, and the reset vector."""
 
 
 def firmware(claimed):
@@ -45,3 +48,22 @@ def test_sections_that_each_claim_the_whole_image_are_refused_before_they_are_ha
     with pytest.raises(MalformedError):
         authenticode((head + optional + sections).ljust(size, b"\0"))
     assert time.process_time() - started < 2
+
+
+def sev_firmware(claimed):
+    """One page, with a metadata section of ``claimed`` bytes."""
+    metadata = struct.pack("<4sIII", b"ASEV", 28, 1, 1) + struct.pack("<III", 0x800000, claimed, 1)
+    entries = b"".join(struct.pack("<IH", value, 22) + UUID(name).bytes_le for name, value in SEV.items())
+    footer = struct.pack("<H", 18 + len(entries)) + UUID("96b582de-1fb2-45f7-baea-a366c55a082d").bytes_le
+    return (bytes(1024) + metadata).ljust(4096 - 50 - len(entries), b"\0") + entries + footer + bytes(32)
+
+
+def test_metadata_that_claim_much_memory_are_refused_before_its_pages_are_hashed(tmp_path):
+    image = tmp_path / "firmware.fd"
+    launch = SnpLaunch(firmware=image, vcpus=1, vcpu_type="EPYC-v4")
+    image.write_bytes(sev_firmware(0x9000))
+    assert len(measure_snp(launch)) == 48
+    image.write_bytes(sev_firmware(0xFFFFF000))
+    with pytest.raises(MalformedError) as refused:
+        measure_snp(launch)
+    assert refused.value.code == "measure.firmware-metadata"

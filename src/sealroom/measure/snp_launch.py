@@ -4,6 +4,7 @@ The steps are those of the library sev-snp-measure (AMD 56860 section 8.17, SNP_
 first is what it would stumble over, or pass over: sizes, tables, and a kernel that nothing would measure.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ _SVSM_INFO = "a789a612-0597-4c4b-a49f-cbb1fe9d1ddd"
 _SECTIONS = frozenset({1, 2, 3, 4, 0x10})
 _KERNEL_HASHES = 0x10
 _MOST_VCPUS = 4096
+_MOST_MEMORY = 256 * 1024 * 1024
+"""Bytes of all metadata sections together; in images that are met it is some hundred KiB."""
 _MAX_FILE = 4 * 1024 * 1024 * 1024
 
 
@@ -137,9 +140,12 @@ def _require_metadata(image: bytes, table: dict[str, bytes], launch: SnpLaunch) 
     if head[:4] != b"ASEV" or version != 1 or size < 16 + 12 * count or start + size > len(image):
         raise MalformedError("measure.firmware-metadata", "the firmware's SEV metadata do not hold together",
                              where=f"0x{max(start, 0):x}", got=head.hex(), expected="ASEV, version 1")  # fmt: skip
-    kinds = [
-        int.from_bytes(image[at + 8 : at + 12], "little") for at in range(start + 16, start + 16 + 12 * count, 12)
-    ]
+    sections = list(struct.iter_unpack("<III", image[start + 16 : start + 16 + 12 * count]))
+    kinds = [kind for _, _, kind in sections]
+    if sum(length for _, length, _ in sections) > _MOST_MEMORY:
+        raise MalformedError("measure.firmware-metadata", "the firmware's metadata claim more memory than any that "
+                             "is met, and each page of it would be hashed",
+                             expected=f"at most {_MOST_MEMORY} bytes")  # fmt: skip
     if unknown := [kind for kind in kinds if kind not in _SECTIONS]:
         raise MalformedError("measure.firmware-metadata", "the firmware has a metadata section of an unknown type",
                              got=hex(unknown[0]), expected=", ".join(hex(kind) for kind in sorted(_SECTIONS)),
