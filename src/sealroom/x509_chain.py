@@ -38,6 +38,7 @@ __all__ = [
     "VerifiedChain",
     "forget",
     "public_key",
+    "public_key_of",
     "require_aware",
     "require_in_window",
     "verify_chain",
@@ -153,6 +154,11 @@ def public_key(certificate: Certificate) -> PublicKey:
         UnverifiedError: ``x509.public-key``: neither RSA nor a named curve, or not a key at all.
     """
     return _load_key(certificate.public_key)
+
+
+def public_key_of(spki: bytes) -> PublicKey:
+    """The key in a SubjectPublicKeyInfo; raises as `public_key`."""
+    return _load_key(spki)
 
 
 def forget() -> None:

@@ -126,7 +126,7 @@ def _signed(
 
 def require_not_revoked(certificate: Certificate, crl: RevocationList) -> None:
     """Raise `UnverifiedError` ``x509.revoked`` if ``certificate`` is on ``crl``, its issuer's list."""
-    if certificate.serial in crl.revoked:
+    if crl.lists(certificate.serial):
         raise UnverifiedError("x509.revoked", f"{certificate.subject} has been revoked by {crl.issuer}",
                               got=f"serial 0x{certificate.serial:x}",
                               hint="this platform, or this signer, is no longer to be trusted")  # fmt: skip

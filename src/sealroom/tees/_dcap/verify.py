@@ -19,6 +19,7 @@ The collateral's own part of 3, 6 and 7 stands in `collateral`, and is remembere
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -33,18 +34,20 @@ from sealroom.tees._dcap.collateral import SCHEMES, VerifiedCollateral, require_
 from sealroom.tees._dcap.pck import PckIdentity, read_pck_identity
 from sealroom.tees._dcap.qe_identity import match_qe
 from sealroom.tees._dcap.quote import TDX, Quote
+from sealroom.tees._dcap.remembered import Remembered
 from sealroom.tees._dcap.roots import INTEL_ROOTS
 from sealroom.tees._dcap.tcb_info import ModuleLevel, TcbInfo, TcbLevel
 from sealroom.tees._dcap.tcb_match import ModuleFacts, match_level, match_module
 from sealroom.tees._dcap.tcb_status import TcbStatus, converge, relaunch
-from sealroom.x509_chain import PublicKey, VerifiedChain, public_key, require_aware, verify_chain
-from sealroom.x509_reader import read_certificates
+from sealroom.x509_chain import VerifiedChain, public_key_of, require_aware, verify_chain
+from sealroom.x509_reader import Certificate, read_certificates
 
 __all__ = ["DcapVerdict", "TdFacts", "forget", "verify_quote"]
 
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _REPORT_DATA = slice(320, 384)
 _PADDING = b"\x00 \t\r\n"
+_CHAINS: Remembered[VerifiedChain] = Remembered(limit=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +106,10 @@ def verify_quote(
     require_not_revoked(issuer, held.root_crl)
     require_not_revoked(leaf, held.pck_crl)
     # 4.
-    _require_signature(public_key(leaf), quote.qe_report_signature, quote.qe_report, "qe-report-signature")
+    _require_qe_report(leaf, quote)
     _require_binding(quote)
     # 5.
-    _require_signature(_attestation_key(quote), quote.signature, quote.signed, "quote-signature")
+    _require_quote_signature(quote)
     # 6.
     _require_platform(held.tcb_info, pck)
     # 7. to 12.
@@ -118,6 +121,9 @@ def forget() -> None:
     """Drop what is remembered of certificates and collateral: for measurements of the cold case."""
     collateral_module.forget()
     pck_module.forget()
+    _CHAINS.forget()
+    _qe_report_holds.cache_clear()
+    _attestation_key.cache_clear()
 
 
 def _judged(
@@ -151,30 +157,55 @@ def _judged(
 
 
 def _pck_chain(quote: Quote, roots: TrustRoots, at: datetime) -> VerifiedChain:
-    pem = quote.pck_chain.rstrip(_PADDING)
+    anchors = frozenset(INTEL_ROOTS) | roots.insecure_simulated
+    return _CHAINS.answer((quote.pck_chain, anchors), at, lambda: _verify_pck_chain(quote.pck_chain, anchors, at))
+
+
+def _verify_pck_chain(padded: bytes, anchors: frozenset[bytes], at: datetime) -> VerifiedChain:
+    pem = padded.rstrip(_PADDING)
     certificates = read_certificates(pem)
     if len(certificates) != 3:
         raise UnverifiedError("dcap.pck-chain", "the quote's certificates are not leaf, CA and root",
                               got=f"{len(certificates)} certificates", expected="3")  # fmt: skip
-    anchors = frozenset(INTEL_ROOTS) | roots.insecure_simulated
     chain = verify_chain(certificates[0].der, pem, anchors=anchors, schemes=SCHEMES, at=at)
     if len(chain.certificates) != 3:
         raise UnverifiedError("dcap.pck-chain", "the quote's certificates are not leaf, CA and root")
     return chain
 
 
-def _require_signature(key: PublicKey, signature: bytes, message: bytes, code: str) -> None:
-    numbers = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+def _require_qe_report(leaf: Certificate, quote: Quote) -> None:
+    try:
+        _qe_report_holds(leaf.public_key, quote.qe_report_signature, quote.qe_report)
+    except InvalidSignature:
+        raise _does_not_hold("qe-report-signature") from None
+
+
+@lru_cache(maxsize=64)
+def _qe_report_holds(spki: bytes, signature: bytes, report: bytes) -> None:
+    """Raise `InvalidSignature` or return; only a return is remembered.
+
+    Arithmetic over bytes, under a key that Intel certifies: a quoting enclave makes one report for many quotes.
+    """
+    key = public_key_of(spki)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise UnverifiedError("dcap.pck-key", "the PCK certificate's key is not on the curve P-256")
+    key.verify(_der_signature(signature), report, _ECDSA)
+
+
+def _der_signature(signature: bytes) -> bytes:
+    return encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
+
+
+def _does_not_hold(code: str) -> UnverifiedError:
+    return UnverifiedError(f"dcap.{code}", f"the {code.replace('-', ' ')} does not hold",
+                           hint="the quote was changed, or made with another key: collect it anew")  # fmt: skip
+
+
+def _require_quote_signature(quote: Quote) -> None:
     try:
-        key.verify(encode_dss_signature(*numbers), message, _ECDSA)
+        _attestation_key(quote.attestation_key).verify(_der_signature(quote.signature), quote.signed, _ECDSA)
     except InvalidSignature:
-        raise UnverifiedError(
-            f"dcap.{code}",
-            f"the {code.replace('-', ' ')} does not hold",
-            hint="the quote was changed, or made with another key: collect it anew",
-        ) from None
+        raise _does_not_hold("quote-signature") from None
 
 
 def _require_binding(quote: Quote) -> None:
@@ -186,9 +217,10 @@ def _require_binding(quote: Quote) -> None:
                               expected=expected.hex())  # fmt: skip
 
 
-def _attestation_key(quote: Quote) -> ec.EllipticCurvePublicKey:
+@lru_cache(maxsize=64)
+def _attestation_key(point: bytes) -> ec.EllipticCurvePublicKey:
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + quote.attestation_key)
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + point)
     except ValueError:
         raise UnverifiedError("dcap.attestation-key", "the attestation key is no point on the curve P-256") from None
 

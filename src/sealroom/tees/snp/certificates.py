@@ -166,7 +166,7 @@ def _require_not_revoked(chain: VerifiedChain, collateral: Collateral, at: datet
         return None
     crl = verify_crl(raw, issuer=chain.root, schemes=_SCHEMES, at=at)
     for certificate in chain.certificates:
-        if certificate.serial in crl.revoked:
+        if crl.lists(certificate.serial):
             raise UnverifiedError("x509.revoked", f"{certificate.subject} has been revoked by its root",
                                   got=f"serial 0x{certificate.serial:x}",
                                   hint="the machine needs new certificates from its vendor")  # fmt: skip
