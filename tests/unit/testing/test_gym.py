@@ -1,6 +1,7 @@
 """The gym finds nothing in our verifier, is the same each time, and can fail: a check that is taken out is missed."""
 
-import sys
+import importlib
+import random
 from dataclasses import replace
 
 import pytest
@@ -14,8 +15,9 @@ from sealroom.tees.snp import certificates as snp_certificates
 from sealroom.testing.gym import mutations, re_minted, run_gym
 from sealroom.testing.gym.judges import Answer, Ours
 from sealroom.testing.gym.mutation import Expectation, Level
+from sealroom.testing.gym.report import finding_of
 
-snp_module = sys.modules["sealroom.tees.snp.verify"]  # the package has a function of that name
+snp_module = importlib.import_module("sealroom.tees.snp.verify")  # the package has a function of that name
 FAMILY = ("tdx/v4-b0c06f-uptodate", "sgx/v3-00606a-swhardening")
 """One of each, so that each lends the other what is not its own."""
 
@@ -88,8 +90,7 @@ def nothing(*_arguments, **_keywords):
 
 
 def findings_without(monkeypatch, module, check, samples, level, replacement=nothing):
-    for cached in (dcap_verify, dcap_collateral):
-        cached.forget()
+    dcap_verify.forget()
     monkeypatch.setattr(module, check, replacement)
     found = run_gym(samples, [Ours()], re_mint=False).findings
     monkeypatch.undo()
@@ -107,7 +108,7 @@ def test_an_snp_check_that_is_taken_out_is_missed(monkeypatch, minted, check, le
 @pytest.mark.parametrize(
     ("module", "check", "level"),
     [
-        (dcap_verify, "_require_signature", "field"),
+        (dcap_verify, "_require_quote_signature", "field"),
         (dcap_verify, "_require_binding", "signature"),
         (dcap_collateral, "verify_signature", "json"),
     ],
@@ -131,7 +132,7 @@ DCAP_CHECKS = [
     (dcap_verify, "_require_platform", "tcb_info of another PCEID"),
     (dcap_verify, "_require_platform", "leaf of another FMSPC"),
     (dcap_verify, "_require_binding", "report that binds another key"),
-    (dcap_verify, "_require_signature", "report signed by the root"),
+    (dcap_verify, "_require_qe_report", "report signed by the root"),
     (dcap_verify, "require_not_revoked", "leaf revoked"),
     (dcap_verify, "require_not_revoked", "intermediate revoked"),
     (dcap_collateral, "require_not_revoked", "tcb_signer revoked"),
@@ -261,3 +262,22 @@ def test_counts_say_what_was_made_and_what_came_of_it(minted):
     assert summary["verifiers"]["sealroom"]["findings"] == 0
     assert sum(summary["verifiers"]["sealroom"]["verdicts"].values()) == 51
     assert next(report.as_lines()).startswith("50 mutations, of which")
+
+
+def test_what_is_remembered_of_one_quote_changes_no_verdict_on_another(samples):
+    """In one shuffled order, twice, from an empty memory: forgeries come before and after what they were made of."""
+    made = [(sample, mutation) for sample in samples for mutation in mutations(sample, samples)]
+    for sample in samples:
+        world, faults = re_minted(sample)
+        made += [(world, mutation) for mutation in faults]
+    draw, ours = random.Random(5), Ours()
+    made = draw.sample(made, 2500)
+    dcap_verify.forget()
+    x509_chain.forget()
+    for _ in range(2):
+        draw.shuffle(made)
+        for sample, mutation in made:
+            answer = ours.judge(mutation.sample)
+            assert finding_of("sealroom", mutation, answer, answer) is None, mutation.label
+            if answer.accepted:
+                assert answer.facts == ours.judge(sample).facts, mutation.label
