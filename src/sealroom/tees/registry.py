@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from importlib import import_module
 from typing import Generic, Protocol, TypeVar
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import Claims, Collateral, Evidence, Tee, TrustRoots, Verified
-from sealroom.tees import sgx, snp, tdx
 
 __all__ = ["TeeVerifier", "for_tee", "known_tees"]
 
@@ -64,11 +65,12 @@ class _Bound(Generic[_E]):
         return self.translate(verified)
 
 
-_TEES: Mapping[Tee, TeeVerifier] = {
-    Tee.SNP: _Bound(snp.SnpEvidence, snp.parse, snp.verify, snp.claims),
-    Tee.TDX: _Bound(tdx.TdxEvidence, tdx.parse, tdx.verify, tdx.claims),
-    Tee.SGX: _Bound(sgx.SgxEvidence, sgx.parse, sgx.verify, sgx.claims),
+_TEES: Mapping[Tee, tuple[str, str]] = {
+    Tee.SNP: ("sealroom.tees.snp", "SnpEvidence"),
+    Tee.TDX: ("sealroom.tees.tdx", "TdxEvidence"),
+    Tee.SGX: ("sealroom.tees.sgx", "SgxEvidence"),
 }
+"""The package of each TEE and its type of evidence. Loaded when first asked for: most processes meet one TEE."""
 
 
 def known_tees() -> tuple[Tee, ...]:
@@ -85,4 +87,10 @@ def for_tee(tee: Tee) -> TeeVerifier:
     if tee not in _TEES:
         raise MisuseError("tee.not-supported", f"this release does not verify {tee.value} evidence", got=tee.value,
                           expected=", ".join(known.value for known in _TEES))  # fmt: skip
-    return _TEES[tee]
+    return _load(*_TEES[tee])
+
+
+@cache
+def _load(package: str, evidence: str) -> TeeVerifier:
+    tee = import_module(package)
+    return _Bound(getattr(tee, evidence), tee.parse, tee.verify, tee.claims)

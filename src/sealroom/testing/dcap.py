@@ -70,6 +70,10 @@ class DcapPlatform:
         """The honest PCK certificate, DER."""
         return self.vendor.issue(self.vendor.pck(self.pck, self.pck_key.public_key()))
 
+    @cached_property
+    def _report_signatures(self) -> dict[bytes, bytes]:
+        return {}
+
     def chain(self, leaf: bytes | None = None) -> bytes:
         """PEM as a quote brings it, with the NUL at its end."""
         certificates = (leaf or self.leaf, self.vendor.platform_ca.certificate, self.vendor.root.certificate)
@@ -85,7 +89,8 @@ class DcapPlatform:
         key = self.attestation_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
         data = raw_signature(self.attestation_key, signed) + key
         report = self._qe_report(form, form.bound_to or key + form.auth_data)
-        inner = report + raw_signature(self.pck_key, report)
+        # a quoting enclave has its report signed once for each attestation key, and not for each quote
+        inner = report + self._report_signatures.setdefault(report, raw_signature(self.pck_key, report))
         inner += struct.pack("<H", len(form.auth_data)) + form.auth_data
         chain = self.chain(leaf)
         inner += struct.pack("<HI", form.certification_type, len(chain)) + chain

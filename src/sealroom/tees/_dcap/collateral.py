@@ -19,7 +19,7 @@ from sealroom.tees._dcap.tcb_info import TcbInfo, read_tcb_info
 from sealroom.x509_chain import public_key, require_in_window, verify_chain, verify_crl
 from sealroom.x509_reader import Certificate, RevocationList, SignatureScheme, printable, read_certificates
 
-__all__ = ["ITEMS", "SCHEMES", "VerifiedCollateral", "crl_bytes", "forget", "verify_collateral"]
+__all__ = ["ITEMS", "SCHEMES", "VerifiedCollateral", "crl_bytes", "verify_collateral"]
 
 SCHEMES = frozenset({SignatureScheme.ECDSA_SHA256})
 ITEMS = (
@@ -69,11 +69,6 @@ def verify_collateral(
                              got=printable(unknown[0]), expected=", ".join(ITEMS))  # fmt: skip
     key = (root.fingerprint, issuer.fingerprint, tee, *(collateral.items.get(name) for name in ITEMS))
     return _REMEMBERED.answer(key, at, lambda: _verify(collateral, root, issuer, tee, at))
-
-
-def forget() -> None:
-    """Drop what is remembered: for measurements of the cold case."""
-    _REMEMBERED.forget()
 
 
 def _verify(

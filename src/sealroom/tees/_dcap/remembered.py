@@ -8,11 +8,11 @@ Refusals are not remembered: they cost little, and a stranger could push out wha
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sealroom.evidence import Collateral, TrustRoots, Validity
 
-__all__ = ["Remembered", "key_of"]
+__all__ = ["Remembered", "forget_verdicts", "key_of"]
 
 
 class _Verdict(Protocol):
@@ -33,6 +33,7 @@ class Remembered(Generic[V]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._verdicts: OrderedDict[Hashable, V] = OrderedDict()
+        _MEMORIES.append(self)
 
     def get(self, key: Hashable, at: datetime) -> V | None:
         """The verdict under ``key``, if there is one whose window contains ``at``."""
@@ -55,8 +56,17 @@ class Remembered(Generic[V]):
         return held if held is not None else self.keep(key, make())
 
     def forget(self) -> None:
-        """Drop everything: for measurements of the cold case."""
+        """Drop everything."""
         self._verdicts.clear()
+
+
+def forget_verdicts() -> None:
+    """Drop every verdict that is remembered anywhere: for measurements of the cold case."""
+    for memory in _MEMORIES:
+        memory.forget()
+
+
+_MEMORIES: list[Remembered[Any]] = []
 
 
 def key_of(raw: bytes, roots: TrustRoots, collateral: Collateral) -> Hashable:

@@ -28,13 +28,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from sealroom.errors import UnverifiedError
 from sealroom.evidence import Collateral, TrustRoots, Validity
-from sealroom.tees._dcap import collateral as collateral_module
 from sealroom.tees._dcap import pck as pck_module
 from sealroom.tees._dcap.collateral import SCHEMES, VerifiedCollateral, require_not_revoked, verify_collateral
 from sealroom.tees._dcap.pck import PckIdentity, read_pck_identity
 from sealroom.tees._dcap.qe_identity import match_qe
 from sealroom.tees._dcap.quote import TDX, Quote
-from sealroom.tees._dcap.remembered import Remembered
+from sealroom.tees._dcap.remembered import Remembered, forget_verdicts
 from sealroom.tees._dcap.roots import INTEL_ROOTS
 from sealroom.tees._dcap.tcb_info import ModuleLevel, TcbInfo, TcbLevel
 from sealroom.tees._dcap.tcb_match import ModuleFacts, match_level, match_module
@@ -118,10 +117,9 @@ def verify_quote(
 
 
 def forget() -> None:
-    """Drop what is remembered of certificates and collateral: for measurements of the cold case."""
-    collateral_module.forget()
+    """Drop all that is remembered of quotes, certificates and collateral: for measurements of the cold case."""
+    forget_verdicts()
     pck_module.forget()
-    _CHAINS.forget()
     _qe_report_holds.cache_clear()
     _attestation_key.cache_clear()
 

@@ -8,7 +8,7 @@ from sealroom.tees._dcap.remembered import Remembered, key_of
 from sealroom.tees._dcap.verify import DcapVerdict, verify_quote
 from sealroom.tees.sgx.layout import SgxEvidence
 
-__all__ = ["VerifiedSgx", "forget", "verify"]
+__all__ = ["VerifiedSgx", "verify"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,11 +40,6 @@ def verify(evidence: SgxEvidence, *, roots: TrustRoots, collateral: Collateral, 
     """
     key = key_of(evidence.raw, roots, collateral)
     return _REMEMBERED.answer(key, at, lambda: _verify(evidence, roots, collateral, at))
-
-
-def forget() -> None:
-    """Drop what is remembered: for measurements of the cold case."""
-    _REMEMBERED.forget()
 
 
 def _verify(evidence: SgxEvidence, roots: TrustRoots, collateral: Collateral, at: datetime) -> VerifiedSgx:

@@ -9,7 +9,7 @@ from sealroom.tees._dcap.tcb_match import ModuleFacts
 from sealroom.tees._dcap.verify import DcapVerdict, TdFacts, verify_quote
 from sealroom.tees.tdx.layout import TdxEvidence
 
-__all__ = ["VerifiedTdx", "forget", "verify"]
+__all__ = ["VerifiedTdx", "verify"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,11 +41,6 @@ def verify(evidence: TdxEvidence, *, roots: TrustRoots, collateral: Collateral, 
     """
     key = key_of(evidence.raw, roots, collateral)
     return _REMEMBERED.answer(key, at, lambda: _verify(evidence, roots, collateral, at))
-
-
-def forget() -> None:
-    """Drop what is remembered: for measurements of the cold case."""
-    _REMEMBERED.forget()
 
 
 def _verify(evidence: TdxEvidence, roots: TrustRoots, collateral: Collateral, at: datetime) -> VerifiedTdx:
