@@ -4,21 +4,29 @@ The one holder of the right to make an `Appraisal`. It never stops early: a pers
 at once (``spec/policy.md`` section 4).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import APPRAISED, Appraisal, Check, Claims, Tee
-from sealroom.policy.intel import sgx_checks, tdx_checks
 from sealroom.policy.model import Policy
 from sealroom.policy.room import room_checks
+from sealroom.policy.sgx import sgx_checks
 from sealroom.policy.snp import snp_checks
 from sealroom.policy.subject import Subject
+from sealroom.policy.tdx import tdx_checks
 from sealroom.policy.trust import binding_checks, init_data_checks, trust_checks
 from sealroom.statement import statement_members
 
 __all__ = ["appraise"]
+
+_TEE_CHECKS: Mapping[Tee, Callable[[Policy, Claims], Iterator[Check]]] = {
+    Tee.SNP: snp_checks,
+    Tee.TDX: tdx_checks,
+    Tee.SGX: sgx_checks,
+}
+"""What is asked of each TEE: no checks where the policy does not accept it, which ``trust.tee`` refuses."""
 
 
 def appraise(policy: Policy, claims: Claims, *, subject: Subject, at: datetime) -> Appraisal:
@@ -41,21 +49,12 @@ def appraise(policy: Policy, claims: Claims, *, subject: Subject, at: datetime) 
 def _checks(policy: Policy, claims: Claims, subject: Subject, at: datetime) -> Iterator[Check]:
     yield from trust_checks(policy, claims, at)
     yield from binding_checks(policy, claims, subject)
-    yield from _tee_checks(policy, claims)
+    if claims.tee in _TEE_CHECKS:
+        yield from _TEE_CHECKS[claims.tee](policy, claims)
     yield from init_data_checks(policy, claims, subject)
     if subject.statement is not None:
         yield from room_checks(policy, subject.statement, at)
     yield from _requirements(policy, _variables(claims, subject))
-
-
-def _tee_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
-    """The rules for this TEE; that there are any is what ``trust.tee`` has asked."""
-    if claims.tee is Tee.SNP and policy.snp is not None:
-        yield from snp_checks(policy, policy.snp, claims)
-    elif claims.tee is Tee.TDX and policy.tdx is not None:
-        yield from tdx_checks(policy, policy.tdx, claims)
-    elif claims.tee is Tee.SGX and policy.sgx is not None:
-        yield from sgx_checks(policy, policy.sgx, claims)
 
 
 def _requirements(policy: Policy, variables: Mapping[str, Any]) -> Iterator[Check]:

@@ -8,6 +8,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, TypeVar
 
 from sealroom.errors import MalformedError
@@ -121,6 +122,19 @@ class Table:
         """A line of text without control characters."""
         value: str = self._typed(key, str, "text", default)
         return self._checked_text(key, value, limit) if key in self._values else default
+
+    def day(self, key: str) -> date | None:
+        """A date, as TOML writes one or as the same ten characters of text; None if absent."""
+        if key not in self._values or type(self._values[key]) is date:
+            return self._values.get(key)
+        text = self.text(key)
+        try:
+            found = date.fromisoformat(text)
+        except ValueError:
+            found = None
+        if found is None or found.isoformat() != text:  # the library reads further spellings
+            raise self.bad_value(key, text, "a day such as 2026-02-11")
+        return found
 
     def expression(self, key: str) -> str:
         """An expression: like text, longer, line breaks allowed."""

@@ -1,88 +1,51 @@
-"""Checks on TDX and SGX claims (``spec/policy.md`` sections 2.3.2 and 2.3.3).
+"""Checks that TDX and SGX share: flags, measurements, and how current the platform is (``spec/policy.md`` 2.3.4)."""
 
-Offsets and bits are the matter of ``tees``; here are only the facts that they hand on, by name.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from sealroom.evidence import Check, Claims
-from sealroom.policy.checks import accepted_bytes, accepted_word, hex_or_none, left_open, one_of
-from sealroom.policy.model import IntelRules, Policy, SgxRules, TdxRules
+from sealroom.policy.checks import accepted_bytes, accepted_word
+from sealroom.policy.model import IntelRules
 
-__all__ = ["sgx_checks", "tdx_checks"]
-
-_TDX_FLAGS = {
-    "td_debug": ("debug", "start the TD without DEBUG: with it, the host reads its memory"),
-    "migratable": ("migratable", "start the TD without MIGRATABLE"),
-    "sept_ve_disable_off": (
-        "sept_ve_disable_off",
-        "start the TD with SEPT_VE_DISABLE (Azure's paravisor leaves it off)",
-    ),
-    "perfmon": ("perfmon", "start the TD without PERFMON"),
-    "mr_service_td_nonzero": ("service_td", "start the TD without a service TD, or name mr_service_td"),
-    "xfam_unknown_bit": ("xfam_unknown_bit", "use a release that knows this processor's features"),
-    "td_attributes_reserved": (None, "start the TD without attributes for testing"),
-    "xfam_required_bit_clear": (None, "no TDX module makes such a TD: find out what this is"),
-}
-_SGX_FLAGS = {
-    "enclave_debug": ("debug", "start the enclave without DEBUG: with it, the host reads its memory"),
-    "provision_key": ("provision_key", "build the enclave without PROVISION_KEY"),
-    "einittoken_key": ("einittoken_key", "build the enclave without EINITTOKEN_KEY"),
-    "not_initialised": (None, "start the enclave as a whole: its measurement is not finished"),
-    "attributes_unknown": (None, "use a release that knows these attributes"),
-}
-"""Every flag of the claims: what a policy must name to let it pass (None: nothing does), and how to mend it."""
+__all__ = ["Flag", "asked", "flag_checks", "measurement_checks", "platform_checks"]
 
 _UP_TO_DATE, _OUT_OF_DATE = "UpToDate", "OutOfDate"
+_RELAUNCH = ("TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded")
+_SAY_OUT_OF_DATE = {
+    "qe_status": frozenset({"OutOfDateConfigurationNeeded"}),
+    "tdx_module_status": frozenset({"OutOfDateConfigurationNeeded", *_RELAUNCH}),
+}
+"""Words on the whole that say, by another name than its own, that this part may be out of date."""
+_MEND = {
+    "qe_status": "update the platform's quoting enclave",
+    "tdx_module_status": "update the platform's TDX module",
+}
 
 
-def tdx_checks(policy: Policy, rules: TdxRules, claims: Claims) -> Iterator[Check]:
-    """Every check on a TD and its platform."""
-    pinned_service = rules.measurements.get("mr_service_td", ())
-    accepted_service = claims.measurements.get("mr_service_td") in pinned_service
-    allowed = rules.platform.allow | ({"service_td"} if accepted_service else frozenset())
-    yield from _flags("tdx", _TDX_FLAGS, allowed, claims, rules.platform)
-    for name in ("mr_td", "rtmr1", "rtmr2"):
-        if name not in rules.measurements:
-            key = "rtmr" if name != "mr_td" and "rtmr" in policy.unchecked else "measurement"
-            yield left_open(policy, key, f"tdx.{name.replace('_', '-')}", hex_or_none(claims.measurements.get(name)))
-    yield from _measurements("tdx", rules.measurements, claims)
-    yield from _platform("tdx", rules.platform, claims)
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A fact that weakens protection."""
+
+    allowance: str | None
+    """What a policy must name to let it pass; None: nothing does."""
+    fix: str
 
 
-def sgx_checks(policy: Policy, rules: SgxRules, claims: Claims) -> Iterator[Check]:
-    """Every check on an enclave and its platform."""
-    yield from _flags("sgx", _SGX_FLAGS, rules.platform.allow, claims, rules.platform)
-    if not {"mr_enclave", "mr_signer"} & rules.measurements.keys():
-        yield left_open(policy, "measurement", "sgx.mr-enclave", hex_or_none(claims.measurements.get("mr_enclave")))
-    yield from _measurements("sgx", rules.measurements, claims)
-    if rules.isv_prod_id:
-        product = claims.details.get("isv_prod_id")
-        yield _check("sgx.isv-prod-id", str(product), one_of([str(one) for one in rules.isv_prod_id]),
-                     passed=product in rules.isv_prod_id, source="policy: [sgx] isv_prod_id",
-                     fix="run the product that the policy names")  # fmt: skip
-    if rules.minimum_isv_svn is not None:
-        svn = claims.details.get("isv_svn")
-        yield _check("sgx.isv-svn", str(svn), f"at least {rules.minimum_isv_svn}",
-                     passed=isinstance(svn, int) and svn >= rules.minimum_isv_svn,
-                     source="policy: [sgx] minimum_isv_svn", fix="run a newer release of the enclave")  # fmt: skip
-    yield from _platform("sgx", rules.platform, claims)
-
-
-def _flags(
-    tee: str, known: Mapping[str, tuple[str | None, str]], allowed: frozenset[str], claims: Claims, rules: IntelRules
+def flag_checks(
+    tee: str, known: Mapping[str, Flag], allowed: frozenset[str], rules: IntelRules, claims: Claims
 ) -> Iterator[Check]:
-    for flag, (allowance, fix) in known.items():
-        lets_pass = allowance is not None and allowance in allowed
-        found = flag in claims.flags
+    """A check for each known flag, and one that there is no other."""
+    for name, flag in known.items():
+        lets_pass = flag.allowance is not None and flag.allowance in allowed
+        found = name in claims.flags
         yield Check(
-            name=f"{tee}.{flag.replace('_', '-')}",
+            name=f"{tee}.{name.replace('_', '-')}",
             got="yes" if found else "no",
             wanted="either" if lets_pass else "no",
             passed=not found or lets_pass,
-            source=f"policy: [{tee}] allow" if lets_pass and "allow" in rules.named else "default",
-            code=f"{tee}.{flag.replace('_', '-')}",
-            fix=fix + (f', or accept it: [{tee}] allow = ["{allowance}"]' if allowance else ""),
+            source=f"policy: [{tee}] allow" if flag.allowance in rules.allow else "default",
+            code=f"{tee}.{name.replace('_', '-')}",
+            fix=flag.fix + (f', or accept it: [{tee}] allow = ["{flag.allowance}"]' if flag.allowance else ""),
         )
     unknown = sorted(claims.flags - known.keys())
     yield Check(name=f"{tee}.other-flags", got=", ".join(unknown) or "none", wanted="none", passed=not unknown,
@@ -90,7 +53,8 @@ def _flags(
                 fix="this release can not judge these facts: use one that can")  # fmt: skip
 
 
-def _measurements(tee: str, pinned: Mapping[str, tuple[bytes, ...]], claims: Claims) -> Iterator[Check]:
+def measurement_checks(tee: str, pinned: Mapping[str, tuple[bytes, ...]], claims: Claims) -> Iterator[Check]:
+    """A check for each measurement that the policy names."""
     for name, accepted in pinned.items():
         yield accepted_bytes(f"{tee}.{name.replace('_', '-')}", claims.measurements.get(name), accepted,
                              source=f"policy: [{tee}] {name}",
@@ -98,66 +62,71 @@ def _measurements(tee: str, pinned: Mapping[str, tuple[bytes, ...]], claims: Cla
                              )  # fmt: skip
 
 
-def _platform(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
-    status = claims.tcb_status or "none"
-    source = _source(tee, rules, "tcb_status")
-    yield accepted_word(f"{tee}.tcb-status", status, rules.tcb_status, source=source,
+def platform_checks(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
+    """How current the platform and its parts are, and whether it is one of those that are meant."""
+    yield accepted_word(f"{tee}.tcb-status", claims.tcb_status or "none", rules.tcb_status,
+                        source=_status_source(tee, rules),
                         fix=f"update the platform's firmware and software, or accept it: [{tee}] tcb_status",
                         )  # fmt: skip
-    yield from _part_statuses(tee, rules, claims, source)
-    if rules.accepted_advisories:
-        others = sorted(set(claims.advisories) - set(rules.accepted_advisories))
-        yield _check(f"{tee}.advisories", ", ".join(claims.advisories) or "none",
-                     "none but " + ", ".join(rules.accepted_advisories), passed=not others,
-                     source=f"policy: [{tee}] accepted_advisories",
-                     fix=f"mend what {', '.join(others)} describe, or accept them" if others else "")  # fmt: skip
-    if rules.minimum_tcb_date is not None:
-        got = claims.tcb_date
-        yield _check(f"{tee}.tcb-date", "none" if got is None else got.date().isoformat(),
-                     f"{rules.minimum_tcb_date.isoformat()} or later",
-                     passed=got is not None and got.date() >= rules.minimum_tcb_date,
-                     source=f"policy: [{tee}] minimum_tcb_date", fix="update the platform")  # fmt: skip
-    yield from _evaluation_number(tee, rules, claims)
+    yield from _part_statuses(tee, rules, claims)
+    yield from _advisories(tee, rules, claims)
+    yield from _floors(tee, rules, claims)
     yield from _machines(tee, rules, claims)
 
 
-def _part_statuses(tee: str, rules: IntelRules, claims: Claims, source: str) -> Iterator[Check]:
-    """The enclave and the module by themselves: out of date already shows in the whole, anything else does not."""
-    accepted: Sequence[str] = tuple(dict.fromkeys((_UP_TO_DATE, *rules.tcb_status)))
-    if claims.tcb_status != _UP_TO_DATE and claims.tcb_status in rules.tcb_status:
-        accepted = (*accepted, _OUT_OF_DATE)
-    for part, fix in (("qe_status", "update the platform's quoting enclave"),
-                      ("tdx_module_status", "update the platform's TDX module")):  # fmt: skip
+def asked(name: str, got: str, wanted: str, *, passed: bool, source: str, fix: str) -> Check:
+    """A check whose code is its name with ``-not-accepted``."""
+    return Check(
+        name=name, got=got, wanted=wanted, passed=passed, source=source, code=f"{name}-not-accepted", fix=fix
+    )
+
+
+def _part_statuses(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
+    """The quoting enclave and the module by themselves: of their words the whole's shows `OutOfDate` alone."""
+    for part, say_out_of_date in _SAY_OUT_OF_DATE.items():
         got = claims.details.get(part)
-        if got is not None or part == "qe_status":
-            yield accepted_word(f"{tee}.{part.replace('_', '-')}", str(got), accepted, source=source, fix=fix)
+        if got is None and part != "qe_status":  # SGX, and TDX modules that have no levels
+            continue
+        accepted = dict.fromkeys((_UP_TO_DATE, *rules.tcb_status))
+        if claims.tcb_status in say_out_of_date.intersection(rules.tcb_status):
+            accepted |= {_OUT_OF_DATE: None}
+        yield accepted_word(f"{tee}.{part.replace('_', '-')}", str(got), tuple(accepted),
+                            source=_status_source(tee, rules), fix=_MEND[part])  # fmt: skip
 
 
-def _evaluation_number(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
-    if not rules.minimum_evaluation_number:
-        return
-    got = claims.details.get("tcb_evaluation_data_number")
-    yield _check(f"{tee}.evaluation-number", str(got), f"at least {rules.minimum_evaluation_number}",
-                 passed=isinstance(got, int) and got >= rules.minimum_evaluation_number,
-                 source=f"policy: [{tee}] minimum_tcb_evaluation_number",
-                 fix="fetch current collateral")  # fmt: skip
+def _advisories(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
+    if rules.accepted_advisories:
+        others = sorted(set(claims.advisories) - set(rules.accepted_advisories))
+        yield asked(f"{tee}.advisories", ", ".join(claims.advisories) or "none",
+                    "none but " + ", ".join(rules.accepted_advisories), passed=not others,
+                    source=f"policy: [{tee}] accepted_advisories",
+                    fix=f"mend what {', '.join(others)} describe, or accept them" if others else "")  # fmt: skip
+
+
+def _floors(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
+    if rules.minimum_tcb_date is not None:
+        got = claims.tcb_date
+        yield asked(f"{tee}.tcb-date", "none" if got is None else got.date().isoformat(),
+                    f"{rules.minimum_tcb_date.isoformat()} or later",
+                    passed=got is not None and got.date() >= rules.minimum_tcb_date,
+                    source=f"policy: [{tee}] minimum_tcb_date", fix="update the platform")  # fmt: skip
+    if least := rules.minimum_evaluation_number:
+        numbers = [claims.details.get(f"{part}_evaluation_data_number") for part in ("tcb", "qe")]
+        yield asked(f"{tee}.evaluation-number", f"{numbers[0]} (TCB info), {numbers[1]} (QE identity)",
+                    f"at least {least}", passed=all(isinstance(one, int) and one >= least for one in numbers),
+                    source=f"policy: [{tee}] minimum_tcb_evaluation_number",
+                    fix="fetch current collateral")  # fmt: skip
 
 
 def _machines(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
     if rules.fmspc:
         got = claims.details.get("fmspc")
-        yield accepted_bytes(f"{tee}.fmspc", bytes.fromhex(str(got)), rules.fmspc, source=f"policy: [{tee}] fmspc",
-                             fix="use a platform of an accepted kind")  # fmt: skip
+        yield accepted_bytes(f"{tee}.fmspc", None if got is None else bytes.fromhex(str(got)), rules.fmspc,
+                             source=f"policy: [{tee}] fmspc", fix="use a platform of an accepted kind")  # fmt: skip
     if rules.ppid:
         yield accepted_bytes(f"{tee}.ppid", claims.device_id, rules.ppid, source=f"policy: [{tee}] ppid",
                              fix="use one of the named machines")  # fmt: skip
 
 
-def _source(tee: str, rules: IntelRules, key: str) -> str:
-    return f"policy: [{tee}] {key}" if key in rules.named else "default"
-
-
-def _check(name: str, got: str, wanted: str, *, passed: bool, source: str, fix: str) -> Check:
-    return Check(
-        name=name, got=got, wanted=wanted, passed=passed, source=source, code=f"{name}-not-accepted", fix=fix
-    )
+def _status_source(tee: str, rules: IntelRules) -> str:
+    return f"policy: [{tee}] tcb_status" if "tcb_status" in rules.named else "default"

@@ -17,9 +17,11 @@ __all__ = [
     "INSECURE_LAYER",
     "INTEL_STATUSES",
     "SGX_ALLOWANCES",
+    "SGX_MEASUREMENTS",
     "SNP_ALLOWANCES",
     "SNP_TCB_PARTS",
     "TDX_ALLOWANCES",
+    "TDX_MEASUREMENTS",
     "UNCHECKABLE",
     "EngineRules",
     "IntelRules",
@@ -37,6 +39,16 @@ SNP_ALLOWANCES = ("debug", "migrate_ma", "masked_chip_id", "smt", "cxl")
 
 TDX_ALLOWANCES = ("debug", "migratable", "sept_ve_disable_off", "perfmon", "service_td", "xfam_unknown_bit")
 SGX_ALLOWANCES = ("debug", "provision_key", "einittoken_key")
+
+TDX_MEASUREMENTS: Mapping[str, int] = {
+    "mr_td": 48, "rtmr0": 48, "rtmr1": 48, "rtmr2": 48, "rtmr3": 48, "mr_config_id": 48, "mr_owner": 48,
+    "mr_owner_config": 48, "mr_seam": 48, "mr_service_td": 48,
+}  # fmt: skip
+SGX_MEASUREMENTS: Mapping[str, int] = {
+    "mr_enclave": 32, "mr_signer": 32, "config_id": 64, "isv_family_id": 16, "isv_ext_prod_id": 16,
+}  # fmt: skip
+"""What a policy may pin, by the vendor's name, and its size in bytes."""
+
 INTEL_STATUSES = tuple(status.value for status in TcbStatus if status is not TcbStatus.REVOKED)
 """What Intel may say of a platform that a policy can accept."""
 

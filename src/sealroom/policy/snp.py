@@ -18,8 +18,10 @@ _ASKED_ELSEWHERE = frozenset(
 """Flags of SNP claims for which there is a check of their own; ``vmpl_N`` too."""
 
 
-def snp_checks(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Check]:
-    """Every check on an SNP guest and its platform."""
+def snp_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
+    """Every check on an SNP guest and its platform; none under a policy without ``[snp]``."""
+    if (rules := policy.snp) is None:
+        return
     yield accepted_word("snp.product", claims.hardware_model, rules.products, source=_source(rules, "products"),
                         fix="use an accepted product line, or name this one with its minimum_tcb")  # fmt: skip
     yield accepted_word("snp.signing-key", claims.signer, rules.signing_key, source=_source(rules, "signing_key"),
