@@ -1,0 +1,85 @@
+"""HTTP for collateral: bounded in size and time, no redirects, patient with a service that asks for patience."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from sealroom.errors import UnavailableError
+
+__all__ = ["Answer", "Transport"]
+
+MAX_BODY = 4 * 1024 * 1024
+_TRY_AGAIN = frozenset({429, 502, 503, 504})
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a service sent; untrusted."""
+
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+
+class Transport:
+    """Asks services.
+
+    Args:
+        timeout: seconds for each step of a request.
+        attempts: how often to ask a service that is busy.
+        pause: waits, seconds.
+    """
+
+    def __init__(
+        self, *, timeout: float = 20.0, attempts: int = 4, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._attempts = attempts
+        self._pause = pause
+
+    def get(self, url: str) -> Answer:
+        """The answer to one request.
+
+        Raises:
+            UnavailableError: ``collateral.service``: no answer, or not one that can be used.
+        """
+        for attempt in range(1, self._attempts + 1):
+            try:
+                status, answer = self._ask(url)
+            except httpx.HTTPError as reason:
+                raise _unusable(url, f"{type(reason).__name__}: {reason}"[:200]) from None
+            if status == httpx.codes.OK:
+                return answer
+            if status not in _TRY_AGAIN or attempt == self._attempts:
+                raise _unusable(url, f"status {status}")
+            self._pause(_wait(answer.headers.get("retry-after"), attempt))
+        raise _unusable(url, "no attempt was allowed")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def _ask(self, url: str) -> tuple[int, Answer]:
+        with self._client.stream("GET", url) as response:
+            parts, size = [], 0
+            for part in response.iter_bytes():
+                size += len(part)
+                if size > MAX_BODY:
+                    raise _unusable(url, f"more than {MAX_BODY} bytes")
+                parts.append(part)
+            return response.status_code, Answer(body=b"".join(parts), headers=dict(response.headers.items()))
+
+
+def _wait(asked: str | None, attempt: int) -> float:
+    """What the service asks for, in seconds; a date, or nothing, is answered by a pause of our own."""
+    seconds = float(asked) if asked is not None and asked.isdigit() else 0.5 * 2**attempt
+    return min(seconds, _LONGEST_PAUSE)
+
+
+def _unusable(url: str, got: str) -> UnavailableError:
+    return UnavailableError("collateral.service", "the vendor's service gave nothing that can be used", where=url,
+                            got=got, hint="ask again later, name another service with --service, or carry a "
+                            "collateral bundle in from a place that has one")  # fmt: skip

@@ -1,0 +1,99 @@
+"""What has to be asked of a vendor before a piece of evidence can be verified; read from unverified evidence.
+
+Only what is here leaves the verifier: Intel learns a family and model and which CA, AMD a chip's own name and
+version. A forged name gets an answer that verification then refuses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.evidence import Tee
+from sealroom.tees import sgx, snp, tdx
+from sealroom.tees._dcap.pck import read_pck_identity
+from sealroom.tees.snp.layout import SigningKey
+from sealroom.tees.snp.tcb import Product, product_of_cpuid, read_tcb
+from sealroom.x509_reader import read_certificates
+
+__all__ = ["AmdRequest", "IntelRequest", "Request", "what_is_needed"]
+
+_PADDING = b"\x00 \t\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntelRequest:
+    """Collateral of a TDX or SGX platform."""
+
+    tee: Tee
+    fmspc: bytes
+    ca: str
+    """``processor`` or ``platform``."""
+
+    @property
+    def name(self) -> str:
+        """For files and people."""
+        return f"{self.tee.value}-{self.fmspc.hex()}-{self.ca}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmdRequest:
+    """Certificates of an SEV-SNP chip at one version."""
+
+    product: str
+    chip_id: bytes | None
+    """64 bytes, or 8 of Turin; None where the report names no chip."""
+    tcb: Mapping[str, int]
+    kind: str
+    """``vcek``, or ``vlek``, whose certificate the cloud hands out and no service has."""
+
+    @property
+    def tee(self) -> Tee:
+        """Always SNP."""
+        return Tee.SNP
+
+    @property
+    def name(self) -> str:
+        """For files and people."""
+        chip = "no-chip" if self.chip_id is None else self.chip_id.hex()[:32]
+        return f"snp-{self.product}-{self.kind}-{chip}-" + "-".join(str(version) for version in self.tcb.values())
+
+
+Request = IntelRequest | AmdRequest
+
+
+def what_is_needed(tee: Tee, raw: bytes, *, product: str | None = None) -> Request:
+    """What to ask for, to verify ``raw``.
+
+    Args:
+        tee: what it is evidence of.
+        raw: the evidence; untrusted.
+        product: of an SNP report before version 3, which does not say it.
+
+    Raises:
+        MalformedError, UnverifiedError: the evidence can not be read, or names no platform.
+    """
+    if tee is Tee.SNP:
+        return _amd(raw, product)
+    quote = tdx.parse(raw).quote if tee is Tee.TDX else sgx.parse(raw).quote
+    leaf, issuer, *_ = (*read_certificates(quote.pck_chain.rstrip(_PADDING)), None)
+    if issuer is None:
+        raise UnverifiedError("dcap.pck-chain", "the quote's certificates are not leaf, CA and root")
+    pck = read_pck_identity(leaf, issuer)
+    return IntelRequest(tee=tee, fmspc=pck.fmspc, ca=pck.ca)
+
+
+def _amd(raw: bytes, named: str | None) -> AmdRequest:
+    report = snp.parse(raw).report
+    if report.cpuid is not None:
+        product = product_of_cpuid(*report.cpuid[:2])
+    elif named in set(Product):
+        product = Product(named)
+    else:
+        raise MalformedError("snp.unknown-product", "a report of version 2 does not say which product made it",
+                             got=named, expected=", ".join(Product), hint="name it with --product")  # fmt: skip
+    size = 8 if product is Product.TURIN else 64
+    chip_id = report.chip_id[:size] if any(report.chip_id) else None
+    return AmdRequest(
+        product=product.value, chip_id=chip_id, tcb=read_tcb(product, report.reported_tcb, "reported_tcb"),
+        kind="vcek" if report.signing_key is SigningKey.VCEK else "vlek",
+    )  # fmt: skip
