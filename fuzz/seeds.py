@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -85,7 +86,18 @@ def seeds() -> Iterator[tuple[str, bytes]]:
                           collateral=Collateral(items={"leaf": leaf, "chain": b"chain"}))  # fmt: skip
     yield "evidence-bundle", EvidenceBundle(statement=stated(), evidence=(member,)).encode()
     yield "certificate-table", table(leaf, root.certificate)
+    yield from (("event-log", raw) for raw in logs())
+    yield from images()
+    yield "firmware", firmware()
+    yield from (("enclave-signature", raw) for raw in recorded("sigstruct-*/enclave.sig"))
+    yield from (("ima-list", raw) for raw in recorded("ima-*/ascii_runtime_measurements"))
     yield "policy", _POLICY.format(measurement="ab" * 48, digest="cd" * 32).encode()
+
+
+def recorded(pattern: str) -> Iterator[bytes]:
+    """What can not be minted without the vendor's tools: recorded files, where they are on this machine."""
+    measured = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "measure"
+    yield from (path.read_bytes() for path in sorted(measured.glob(pattern)))
 
 
 def quotes(chain: bytes) -> Iterator[bytes]:
@@ -156,6 +168,57 @@ def pck_certificate(issuer: Authority) -> bytes:
     form = CertificateForm(subject="Intel SGX PCK Certificate", public_key=issuer.key.public_key(),
                            extensions=((_SGX, False, extension),))  # fmt: skip
     return mint_certificate(form, Authority(key=issuer.key, common_name="Intel SGX PCK Platform CA", certificate=b""))
+
+
+def logs() -> Iterator[bytes]:
+    """Event logs: crypto agile ones of a TD and of a TPM, and one of the older form."""
+    sizes = {0x0B: 32, 0x0C: 48}
+    table = b"".join(struct.pack("<HH", *pair) for pair in sizes.items())
+    spec = b"Spec ID Event03\0" + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, len(sizes)) + table + b"\0"
+    first = struct.pack("<II20sI", 1, 3, bytes(20), len(spec)) + spec
+    texts = ((3, 0x80000001, b"variable"), (1, 0x4, bytes(4)), (2, 0xD, b"kernel_cmdline: x\0"),
+             (2, 0x80000003, bytes(32) + b"p\0a\0\0\0"), (1, 0x80000008, bytes(16)))  # fmt: skip
+    events = b""
+    for index, kind, text in texts:
+        digests = struct.pack("<H32sH48s", 0x0B, hashlib.sha256(text).digest(), 0x0C, hashlib.sha384(text).digest())
+        events += struct.pack("<III", index, kind, 2) + digests + struct.pack("<I", len(text)) + text
+    yield b"\1" + first + events + b"\xff" * 20
+    yield b"\0" + first + events
+    yield b"\0" + struct.pack("<II20sI", 0, 8, hashlib.sha1(b"x").digest(), 1) + b"x"
+
+
+def images() -> Iterator[tuple[str, bytes]]:
+    """What software is measured from: an enclave image, a PE image, firmware, a table."""
+    contents = [(1, b"kernel"), (2, b"cmdline"), (5, b'{"ImageName":"x"}'), (3, b"ramdisk"), (3, b"second")]
+    sections, offsets, place = b"", [], 548
+    for kind, content in contents:
+        offsets.append(place)
+        sections += struct.pack(">HHQ", kind, 0, len(content)) + content
+        place += 12 + len(content)
+    sizes = [len(content) for _, content in contents]
+    none = [0] * (32 - len(contents))
+    head = struct.pack(
+        ">4sHHQQHH32Q32QI", b".eif", 4, 0, 1 << 28, 2, 0, len(contents), *offsets, *none, *sizes, *none, 0
+    )
+    yield "enclave-image", head + bytes(4) + sections
+    optional = struct.pack("<H58xI", 0x20B, 0x200).ljust(108, b"\0") + struct.pack("<I", 16) + bytes(128)
+    section = b".text\0\0\0" + struct.pack("<8xII16x", 16, 0x200)
+    pe = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HH12xHH", 0x8664, 1, len(optional), 0)
+    yield "pe-image", (pe + optional + section).ljust(0x200, b"\0") + bytes(32)
+    table = b"CCEL" + struct.pack("<I28xBBHQQ", 56, 2, 0, 0, 4096, 1 << 32)
+    yield "ccel-table", table[:9] + bytes((-sum(table) & 0xFF,)) + table[10:]
+    event = {"imr": 3, "event_type": 134217729, "digest": "00" * 48, "event": "app-id", "event_payload": "abcd"}
+    yield "dstack-log", json.dumps([event, event | {"imr": 0, "event": "", "event_payload": ""}]).encode()
+
+
+def firmware() -> bytes:
+    """A page of firmware with a table of entries and TDX metadata."""
+    rows = struct.pack("<IIQQII", 0, 1024, 0xFFFFF000, 4096, 0, 1) + struct.pack("<IIQQII", 0, 0, 0x1000, 4096, 2, 0)
+    metadata = UUID("e9eaf9f3-168e-44d5-a8eb-7f4d8738f6ae").bytes_le + struct.pack("<4sIII", b"TDVF", 80, 1, 2) + rows
+    entry = struct.pack("<IH", 4096 - 1040, 22) + UUID("e47a6535-984a-4798-865e-4685a7bf8ec2").bytes_le
+    footer = struct.pack("<H", 18 + len(entry)) + UUID("96b582de-1fb2-45f7-baea-a366c55a082d").bytes_le
+    page = bytes(1024) + metadata
+    return page.ljust(4096 - 32 - 18 - len(entry), b"\0") + entry + footer + bytes(32)
 
 
 def stated() -> bytes:

@@ -5,8 +5,12 @@ A target is made by importing what it tries, so that the fuzzer sees those modul
 accepts are taken further where that costs nothing: a list is asked for what it revokes, a policy is explained.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+_EIF_HEAD = 548
+"""Bytes of an enclave image's header; the last four are the checksum over all the rest."""
 
 Reader = Callable[[bytes], object]
 
@@ -125,6 +129,77 @@ def policy() -> Reader:
     return read
 
 
+def event_log() -> Reader:
+    """Measurement logs in TCG2 form, named and replayed: those of a TD, and after a zero byte those of a TPM."""
+    from sealroom.measure.replay import replay_rtmrs
+    from sealroom.measure.tpm_replay import replay_pcrs
+
+    def read(raw: bytes) -> object:
+        return replay_pcrs(raw[1:]) if raw[:1] == b"\0" else replay_rtmrs(raw[1:])
+
+    return read
+
+
+def dstack_log() -> Reader:
+    """Event logs of dstack, in JSON."""
+    from sealroom.measure.dstack import replay_dstack
+
+    return replay_dstack
+
+
+def ima_list() -> Reader:
+    """Runtime measurement lists of Linux's IMA."""
+    from sealroom.measure.ima import read_ima
+
+    return read_ima
+
+
+def ccel_table() -> Reader:
+    """The ACPI table that says where a TD's log lies."""
+    from sealroom.measure.ccel import read_ccel_table
+
+    return read_ccel_table
+
+
+def enclave_signature() -> Reader:
+    """SIGSTRUCT, with its signature."""
+    from sealroom.measure.sigstruct import read_sigstruct
+
+    return read_sigstruct
+
+
+def enclave_image() -> Reader:
+    """Nitro's enclave images, with the checksum made right, as anybody can; after a zero byte a signature section."""
+    from sealroom.measure.eif import measure_eif
+    from sealroom.measure.eif_signature import read_signatures
+
+    def read(raw: bytes) -> object:
+        if raw[:1] == b"\0":
+            return read_signatures(raw[1:])
+        checksum = zlib.crc32(raw[_EIF_HEAD:], zlib.crc32(raw[: _EIF_HEAD - 4]))
+        return measure_eif(raw[: _EIF_HEAD - 4] + checksum.to_bytes(4, "big") + raw[_EIF_HEAD:])
+
+    return read
+
+
+def pe_image() -> Reader:
+    """PE images as Authenticode hashes them."""
+    from sealroom.measure.authenticode import authenticode
+
+    return authenticode
+
+
+def firmware() -> Reader:
+    """Firmware images with the metadata of TDX, as far as they are read; measuring one is work by its own words."""
+    from sealroom.measure.tdvf import read_tdvf
+
+    def read(raw: bytes) -> object:
+        image = read_tdvf(raw)
+        return [image.only(section.type) for section in image.sections]
+
+    return read
+
+
 TARGETS = {
     "quote": Target(make=quote),
     "signed-json": Target(make=signed_json),
@@ -137,5 +212,13 @@ TARGETS = {
     "evidence-bundle": Target(make=evidence_bundle, longest=4096),
     "statement": Target(make=statement, longest=4096),
     "policy": Target(make=policy, longest=4096),
+    "event-log": Target(make=event_log, longest=4096),
+    "dstack-log": Target(make=dstack_log, longest=4096),
+    "ima-list": Target(make=ima_list, longest=2048),
+    "ccel-table": Target(make=ccel_table, longest=256),
+    "enclave-signature": Target(make=enclave_signature, longest=2048),
+    "enclave-image": Target(make=enclave_image, longest=4096),
+    "pe-image": Target(make=pe_image, longest=2048),
+    "firmware": Target(make=firmware),
 }
 """Every target under the name of its corpus."""
