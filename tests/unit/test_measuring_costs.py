@@ -58,12 +58,8 @@ def sev_firmware(claimed):
     return (bytes(1024) + metadata).ljust(4096 - 50 - len(entries), b"\0") + entries + footer + bytes(32)
 
 
-def test_metadata_that_claim_much_memory_are_refused_before_its_pages_are_hashed(tmp_path):
-    image = tmp_path / "firmware.fd"
-    launch = SnpLaunch(firmware=image, vcpus=1, vcpu_type="EPYC-v4")
-    image.write_bytes(sev_firmware(0x9000))
-    assert len(measure_snp(launch)) == 48
-    image.write_bytes(sev_firmware(0xFFFFF000))
+def test_metadata_that_claim_much_memory_are_refused_before_its_pages_are_hashed():
+    assert len(measure_snp(SnpLaunch(firmware=sev_firmware(0x9000), vcpus=1, vcpu_type="EPYC-v4"))) == 48
     with pytest.raises(MalformedError) as refused:
-        measure_snp(launch)
+        measure_snp(SnpLaunch(firmware=sev_firmware(0xFFFFF000), vcpus=1, vcpu_type="EPYC-v4"))
     assert refused.value.code == "measure.firmware-metadata"

@@ -32,7 +32,8 @@ def authenticode(image: bytes, algorithm: str = "sha384") -> bytes:
     checksum, directories = optional + _CHECKSUM, optional + _DIRECTORIES[magic]
     headers_end = _number(image, optional + 60, 4)
     certificates = directories + 8 * _CERTIFICATES
-    has_directory = _number(image, directories - 4, 4) > _CERTIFICATES and certificates + 8 <= headers_end
+    has_directory = _number(image, directories - 4, 4) > _CERTIFICATES
+    least = certificates + 8 if has_directory else checksum + 4
     running = hashlib.new(algorithm, image[:checksum])
     table_size = 0
     if has_directory:
@@ -42,13 +43,13 @@ def authenticode(image: bytes, algorithm: str = "sha384") -> bytes:
     else:
         running.update(image[checksum + 4 : headers_end])
     parts = _section_data(image, optional + size_of_optional, sections)
-    hashed, end = headers_end + sum(size for _, size in parts), len(image) - table_size
+    hashed = headers_end + sum(size for _, size in parts)
     # before any is hashed: 65535 sections that each claim the whole image are a day's work
-    if hashed > len(image) or end < 0:
+    if not least <= headers_end <= hashed <= len(image) or hashed < len(image) < hashed + table_size:
         raise _malformed("has parts that do not fit it", f"{hashed} bytes of {len(image)}")
     for start, size in parts:
         running.update(image[start : start + size])
-    running.update(image[hashed : max(end, hashed)])
+    running.update(image[hashed : len(image) - table_size])
     return running.digest()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -60,8 +60,8 @@ def _signature(entry: _Cbor) -> EifSignature:
     try:
         certificate = x509.load_pem_x509_certificate(_octets(entry.get("signing_certificate")))
         key = certificate.public_key()
-    except ValueError:
-        raise _malformed("a certificate that can not be read") from None
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
+        raise _malformed("a certificate that can not be read, or whose key is of no use") from None
     match _whole(_octets(entry.get("signature"))):
         case [bytes() as protected, dict(), bytes() as payload, bytes() as signature]:
             pass

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from sealroom.errors import MalformedError
 
-__all__ = ["MAX_FIRMWARE", "PAGE", "read_guid_table"]
+__all__ = ["FOUR_GIB", "MAX_FIRMWARE", "PAGE", "read_guid_table"]
 
 PAGE = 4096
+FOUR_GIB = 1 << 32
+"""Firmware ends there."""
 MAX_FIRMWARE = 64 * 1024 * 1024
 _FOOTER = UUID("96b582de-1fb2-45f7-baea-a366c55a082d").bytes_le
 _FOOTER_FROM_END = 32

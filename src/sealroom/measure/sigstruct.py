@@ -62,13 +62,13 @@ def read_sigstruct(raw: bytes) -> Sigstruct:
     """
     if len(raw) != SIZE:
         raise _malformed("has another length", f"{len(raw)} bytes", f"{SIZE}")
-    (header, vendor, date, header2, _swdefined, zeros, modulus, exponent, signature, misc_select, _misc_mask, _cet,
-     family, attributes, mask, enclave_hash, _reserved, ext_prod_id, prod_id, svn, zeros2, q1, q2) = _FIELDS.unpack(
+    (header, vendor, date, header2, _swdefined, zeros, modulus, exponent, signature, misc_select, _misc_mask, cet,
+     family, attributes, mask, enclave_hash, reserved, ext_prod_id, prod_id, svn, zeros2, q1, q2) = _FIELDS.unpack(
         raw
     )  # fmt: skip
     if (header, header2) != (_HEADER, _HEADER2):
         raise _malformed("has other headers", f"{header.hex()} {header2.hex()}", f"{_HEADER.hex()} {_HEADER2.hex()}")
-    if vendor not in _VENDORS or exponent != _EXPONENT or any(zeros) or any(zeros2):
+    if vendor not in _VENDORS or exponent != _EXPONENT or any(zeros + reserved + zeros2 + cet[2:]):
         raise _malformed("has a vendor, exponent or reserved bytes that can not be",
                          f"vendor 0x{vendor:x}, exponent {exponent}",
                          "vendor 0 or 0x8086, exponent 3, zeros")  # fmt: skip

@@ -1,57 +1,58 @@
 """The launch digest of an SEV-SNP guest, from its firmware, kernel, initrd, command line and processors.
 
-The steps are those of the library sev-snp-measure (AMD 56860 section 8.17, SNP_LAUNCH_UPDATE). What is checked here
-first is what it would stumble over, or pass over: sizes, tables, and a kernel that nothing would measure.
+Pages, the table of a kernel's hashes and the processors' first states are those of the library sev-snp-measure (AMD
+56860 section 8.17, SNP_LAUNCH_UPDATE). It is given what `sev_metadata` has read and checked: its own reader takes
+files only, knows no limits, and passes over what it does not use, such as a kernel beside an SVSM.
 """
 
-import struct
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
-from sevsnpmeasure import guest, vcpu_types
+from sevsnpmeasure.gctx import GCTX
+from sevsnpmeasure.guest import snp_update_metadata_pages
+from sevsnpmeasure.ovmf import OvmfSevMetadataSectionDesc, SectionType
+from sevsnpmeasure.sev_hashes import SevHashes
 from sevsnpmeasure.sev_mode import SevMode
+from sevsnpmeasure.vcpu_types import CPU_SIGS
 from sevsnpmeasure.vmm_types import VMMType
+from sevsnpmeasure.vmsa import VMSA, VMSA_SVSM
 
-from sealroom.errors import MalformedError, MisuseError, UnavailableError
-from sealroom.measure.guid_table import MAX_FIRMWARE, read_guid_table
+from sealroom.errors import MalformedError, MisuseError
+from sealroom.measure.guid_table import FOUR_GIB, PAGE, read_guid_table
+from sealroom.measure.sev_metadata import SevImage, read_sev_image
 
-__all__ = ["FEATURES", "VCPU_TYPES", "VMMS", "SnpLaunch", "likely_launches", "measure_snp"]
+__all__ = ["FEATURES", "MODEL_MATTERS", "VCPU_TYPES", "VMMS", "SnpLaunch", "likely_launches", "measure_snp"]
 
-VCPU_TYPES = tuple(vcpu_types.CPU_SIGS)
+VCPU_TYPES = tuple(CPU_SIGS)
 """Processor models of QEMU's ``-cpu``, which is not the silicon."""
-VMMS = ("qemu", "ec2", "gce", "qemu-svsm")
 FEATURES = (0x1, 0x21)
 """SNP alone; and with debug swap, on hosts where KVM turned it on."""
-
-_METADATA = "dc886566-984a-4798-a75e-5585a7bf67cc"
-_HASHES = "7255371f-3a3b-4b04-927b-1da6efa8d454"
-_RESET = "00f771de-1a7e-4fcb-890e-68c77e2fb44e"
-_SVSM_INFO = "a789a612-0597-4c4b-a49f-cbb1fe9d1ddd"
-_SECTIONS = frozenset({1, 2, 3, 4, 0x10})
-_KERNEL_HASHES = 0x10
+_SVSM = "qemu-svsm"
+_VMM_TYPES = {"qemu": VMMType.QEMU, "ec2": VMMType.ec2, "gce": VMMType.gce, _SVSM: VMMType.QEMU}
+VMMS = tuple(_VMM_TYPES)
+MODEL_MATTERS = frozenset({"qemu", _SVSM})
+"""Who starts guests with the processor's model in a register; EC2 and GCE put the same number there for all."""
 _MOST_VCPUS = 4096
-_MOST_MEMORY = 256 * 1024 * 1024
-"""Bytes of all metadata sections together; in images that are met it is some hundred KiB."""
-_MAX_FILE = 4 * 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnpLaunch:
     """Everything that the launch digest depends on."""
 
-    firmware: Path
+    firmware: bytes = field(repr=False)
+    """The whole image; with ``firmware_digest``, its last pages with the tables are enough."""
     vcpus: int
     vcpu_type: str
     features: int = 0x1
     """SEV_FEATURES of the VMSA."""
     vmm: str = "qemu"
-    kernel: Path | None = None
-    initrd: Path | None = None
+    kernel: bytes | None = field(default=None, repr=False)
+    initrd: bytes | None = field(default=None, repr=False)
     cmdline: str | None = None
     firmware_digest: bytes | None = None
-    """The launch digest after the firmware's pages alone (48 bytes), in place of the whole file."""
-    svsm: Path | None = None
+    """The launch digest after the firmware's pages alone (48 bytes), in place of the pages."""
+    svsm: bytes | None = field(default=None, repr=False)
     vars_size: int = 0
     """Bytes of the variable store that lies between SVSM and firmware."""
 
@@ -62,116 +63,110 @@ def measure_snp(launch: SnpLaunch) -> bytes:
     Raises:
         MisuseError: ``measure.*``: arguments that do not go together.
         MalformedError: ``measure.*``: a firmware that can not be measured.
-        UnavailableError: ``measure.file``: a file can not be read.
     """
-    _require_sane(launch)
-    try:
-        return _digest(launch)
-    except OSError as reason:
-        raise UnavailableError("measure.file", "a file can not be read", where=str(reason.filename),
-                               got=reason.strerror) from None  # fmt: skip
-    except (RuntimeError, ValueError, LookupError, AssertionError, TypeError) as reason:
-        # what the library raises on images that its own checks refuse
-        raise MalformedError("measure.firmware", "the firmware can not be measured", where=str(launch.firmware),
-                             got=f"{type(reason).__name__}: {reason}"[:200]) from None  # fmt: skip
-
-
-def _digest(launch: SnpLaunch) -> bytes:
-    signature = vcpu_types.CPU_SIGS[launch.vcpu_type]
-    if launch.vmm == "qemu-svsm":
-        digest: bytes = guest.svsm_calc_launch_digest(
-            launch.vcpus, signature, str(launch.firmware), launch.vars_size, str(launch.svsm), False
-        )
-    else:
-        digest = guest.calc_launch_digest(
-            SevMode.SEV_SNP, launch.vcpus, signature, str(launch.firmware), str(launch.kernel or ""),
-            str(launch.initrd or ""), launch.cmdline or "", launch.features, (launch.firmware_digest or b"").hex(),
-            vmm_type=_VMM_TYPES[launch.vmm],
-        )  # fmt: skip
-    return digest
+    return _with_processors(launch, *_memory(launch))
 
 
 def likely_launches(launch: SnpLaunch, *, vcpus: tuple[int, ...], types: tuple[str, ...],
                     features: tuple[int, ...]) -> Iterator[tuple[SnpLaunch, bytes]]:  # fmt: skip
-    """The digest for each combination of what a person seldom knows."""
+    """The digest for each combination of what a person seldom knows; memory is hashed once for all."""
+    image, base, digest = _memory(launch)
     for count in vcpus:
         for kind in types:
             for bits in features:
                 one = replace(launch, vcpus=count, vcpu_type=kind, features=bits)
-                yield one, measure_snp(one)
+                yield one, _with_processors(one, image, base, digest)
 
 
-_VMM_TYPES = {"qemu": VMMType.QEMU, "ec2": VMMType.ec2, "gce": VMMType.gce}
+def _memory(launch: SnpLaunch) -> tuple[SevImage, int, bytes]:
+    """What starts first, where it stands, and the launch digest over everything but the processors."""
+    _require_pieces(launch)
+    base = FOUR_GIB - len(launch.firmware)
+    pages = GCTX(seed=launch.firmware_digest) if launch.firmware_digest else GCTX()
+    if launch.svsm is None:
+        image = read_sev_image(launch.firmware)
+        if launch.kernel is not None and not image.measures_kernel:
+            raise MalformedError("measure.kernel-not-measured", "this firmware does not measure a kernel that QEMU "
+                                 "hands over: kernel, initrd and command line would be anybody's",
+                                 hint="use OVMF's AmdSev build, and QEMU's kernel-hashes=on")  # fmt: skip
+    else:
+        image = read_sev_image(launch.svsm, svsm=True)
+        read_guid_table(launch.firmware)
+    if not launch.firmware_digest:
+        pages.update_normal_pages(base, launch.firmware)
+    if launch.svsm is not None:
+        base -= launch.vars_size + len(launch.svsm)
+        if base <= 0:
+            raise _misuse("vars-size", launch.vars_size, "firmware, variables and SVSM fit below 4 GiB")
+        pages.update_normal_pages(base, launch.svsm)
+    hashes = None if launch.kernel is None else _Hashes(launch.kernel, launch.initrd, launch.cmdline)
+    snp_update_metadata_pages(pages, _Metadata(image), hashes, _VMM_TYPES[launch.vmm])
+    return image, base, pages.ld()
 
 
-def _require_sane(launch: SnpLaunch) -> None:
+def _with_processors(launch: SnpLaunch, image: SevImage, base: int, digest: bytes) -> bytes:
+    _require_processors(launch)
+    if launch.svsm is None and image.entry == 0 and launch.vcpus > 1:
+        raise MalformedError("measure.firmware-table", "the firmware does not say where further processors start",
+                             got="address 0", hint="it can be measured with one processor")  # fmt: skip
+    signature, pages = CPU_SIGS[launch.vcpu_type], GCTX(seed=digest)
+    first = (VMSA(SevMode.SEV_SNP, image.entry, signature, launch.features, _VMM_TYPES[launch.vmm])
+             if launch.svsm is None else VMSA_SVSM(base + image.entry, signature))  # fmt: skip
+    for state in first.pages(launch.vcpus):
+        pages.update_vmsa_page(state)
+    measured: bytes = pages.ld()
+    return measured
+
+
+class _Metadata:
+    """What the library asks an image, answered from what was checked."""
+
+    def __init__(self, image: SevImage) -> None:
+        self._items = [OvmfSevMetadataSectionDesc(one.address, one.size, one.kind) for one in image.sections]
+        self._hashes_at = image.hashes_at
+
+    def metadata_items(self) -> list[OvmfSevMetadataSectionDesc]:
+        return self._items
+
+    def has_metadata_section(self, kind: SectionType) -> bool:
+        return any(item.section_type() == kind for item in self._items)
+
+    def sev_hashes_table_gpa(self) -> int:
+        return self._hashes_at
+
+
+class _Hashes(SevHashes):  # type: ignore[misc]
+    """The library's table of hashes, of bytes in place of files. The command line counts with its NUL."""
+
+    def __init__(self, kernel: bytes, initrd: bytes | None, cmdline: str | None) -> None:
+        self.kernel_hash = hashlib.sha256(kernel).digest()
+        self.initrd_hash = hashlib.sha256(initrd or b"").digest()
+        self.cmdline_hash = hashlib.sha256((cmdline or "").encode() + b"\x00").digest()
+
+
+def _require_pieces(launch: SnpLaunch) -> None:
+    if launch.vmm not in VMMS or (launch.svsm is not None) != (launch.vmm == _SVSM):
+        raise _misuse("vmm", launch.vmm, f"one of {', '.join(VMMS)}, with an SVSM for the last alone")
+    if launch.kernel is None and (launch.initrd is not None or launch.cmdline):
+        raise _misuse("kernel", "initrd or command line alone", "a kernel, which QEMU measures them with")
+    if launch.svsm is not None and (launch.kernel is not None or launch.firmware_digest is not None):
+        raise _misuse("svsm", "a kernel or firmware digest", "firmware, variables' size and SVSM alone")
+    if launch.vars_size % PAGE or not 0 <= launch.vars_size < FOUR_GIB or (launch.vars_size and launch.svsm is None):
+        raise _misuse("vars-size", launch.vars_size, "whole pages, with an SVSM")
+    if launch.firmware_digest is not None and len(launch.firmware_digest) != 48:
+        raise _misuse("firmware-digest", f"{len(launch.firmware_digest)} bytes", "48 bytes")
+    line = launch.cmdline or ""
+    if any(letter == "\x00" or "\ud800" <= letter <= "\udfff" for letter in line):
+        raise _misuse("cmdline", repr(line)[:60], "text that UTF-8 can say, without NUL")
+
+
+def _require_processors(launch: SnpLaunch) -> None:
     if not 1 <= launch.vcpus <= _MOST_VCPUS:
         raise _misuse("vcpus", launch.vcpus, f"1 to {_MOST_VCPUS}")
     if launch.vcpu_type not in VCPU_TYPES:
         raise _misuse("vcpu-type", launch.vcpu_type, ", ".join(VCPU_TYPES))
-    if launch.vmm not in VMMS or (launch.svsm is not None) != (launch.vmm == "qemu-svsm"):
-        raise _misuse("vmm", launch.vmm, f"one of {', '.join(VMMS)}, with an SVSM for the last alone")
-    if launch.kernel is None and (launch.initrd is not None or launch.cmdline):
-        raise _misuse("kernel", "initrd or command line alone", "a kernel, which QEMU measures them with")
-    if launch.firmware_digest is not None and len(launch.firmware_digest) != 48:
-        raise _misuse("firmware-digest", f"{len(launch.firmware_digest)} bytes", "48 bytes")
-    image = _read(launch.firmware)
-    if launch.svsm is not None:
-        table = _table(_read(launch.svsm), _METADATA, _SVSM_INFO)
-        _require_metadata(_read(launch.svsm), table, launch)
-        read_guid_table(image)
-    else:
-        _require_metadata(image, _table(image, _METADATA, _RESET), launch)
-
-
-def _table(image: bytes, *wanted: str) -> dict[str, bytes]:
-    table = dict(read_guid_table(image))
-    for name in wanted:
-        if name not in table or len(table[name]) < 4:
-            raise MalformedError("measure.firmware-table", "the firmware's table lacks an entry that SEV-SNP needs",
-                                 expected=name, hint="use an OVMF built for SEV (AmdSev, or OvmfX64)")  # fmt: skip
-    return table
-
-
-def _require_metadata(image: bytes, table: dict[str, bytes], launch: SnpLaunch) -> None:
-    start = len(image) - int.from_bytes(table[_METADATA][:4], "little")
-    head = image[start : start + 16] if start >= 0 else b""
-    size, version, count = (int.from_bytes(head[at : at + 4], "little") for at in (4, 8, 12))
-    if head[:4] != b"ASEV" or version != 1 or size < 16 + 12 * count or start + size > len(image):
-        raise MalformedError("measure.firmware-metadata", "the firmware's SEV metadata do not hold together",
-                             where=f"0x{max(start, 0):x}", got=head.hex(), expected="ASEV, version 1")  # fmt: skip
-    sections = list(struct.iter_unpack("<III", image[start + 16 : start + 16 + 12 * count]))
-    kinds = [kind for _, _, kind in sections]
-    if sum(length for _, length, _ in sections) > _MOST_MEMORY:
-        raise MalformedError("measure.firmware-metadata", "the firmware's metadata claim more memory than any that "
-                             "is met, and each page of it would be hashed",
-                             expected=f"at most {_MOST_MEMORY} bytes")  # fmt: skip
-    if unknown := [kind for kind in kinds if kind not in _SECTIONS]:
-        raise MalformedError("measure.firmware-metadata", "the firmware has a metadata section of an unknown type",
-                             got=hex(unknown[0]), expected=", ".join(hex(kind) for kind in sorted(_SECTIONS)),
-                             hint="a newer release may know it")  # fmt: skip
-    _require_kernel_hashes(table, kinds, launch)
-
-
-def _require_kernel_hashes(table: dict[str, bytes], kinds: list[int], launch: SnpLaunch) -> None:
-    if launch.kernel is None:
-        return
-    base = int.from_bytes(table.get(_HASHES, b"")[:4], "little")
-    if base == 0 or _KERNEL_HASHES not in kinds:
-        raise MalformedError("measure.kernel-not-measured", "this firmware does not measure a kernel that QEMU hands "
-                             "over: kernel, initrd and command line would be anybody's", where=str(launch.firmware),
-                             hint="use OVMF's AmdSev build, and QEMU's kernel-hashes=on")  # fmt: skip
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_FIRMWARE:
-            raise MalformedError("measure.firmware-size", "the firmware image is larger than any", where=str(path),
-                                 expected=f"at most {MAX_FIRMWARE} bytes")  # fmt: skip
-        return path.read_bytes()
-    except OSError as reason:
-        raise UnavailableError("measure.file", "a file can not be read", where=str(path),
-                               got=reason.strerror) from None  # fmt: skip
+    if not 0 <= launch.features < 1 << 64 or (launch.svsm is not None and launch.features != 1):
+        raise _misuse("features", hex(launch.features), "64 bits; 0x1 with an SVSM, which starts so")
 
 
 def _misuse(what: str, got: object, expected: str) -> MisuseError:

@@ -10,18 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sealroom.errors import MisuseError
+from sealroom.measure.guid_table import FOUR_GIB, PAGE
 from sealroom.measure.tcg2 import Event
+from sealroom.measure.tdvf import TdvfImage
 
-__all__ = ["OVMF_RANGES", "HobRange", "memory_of_hob", "td_hob", "td_hob_digest"]
+__all__ = ["OVMF_RANGES", "HobRange", "hob_ranges", "low_memory", "memory_of_hob", "td_hob", "td_hob_digest"]
 
 _PHIT = struct.Struct("<HHIII4QQ")
 _RESOURCE = struct.Struct("<HHI16sIIQQ")
 _ACCEPTED, _UNACCEPTED = 0, 7
 _ATTRIBUTES = 7
 _END_MARKER = 8
-_FOUR_GIB, _LOW_MOST, _LOW_ELSE = 1 << 32, 0xB0000000, 0x80000000
+_LOW_MOST, _LOW_ELSE = 0xB0000000, 0x80000000
 """QEMU's q35 machine: all memory is below 4 GiB if it is less than 0xB0000000, else 2 GiB of it are."""
 _MAX_MEMORY = 1 << 48
+_SET_UP_EARLY = frozenset({"TD_HOB", "TempMem"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +45,33 @@ OVMF_RANGES = (
 """Of OVMF's TDX metadata: temporary memory, and the place of the list itself."""
 
 
+def low_memory(memory: int) -> int:
+    """How many of ``memory`` bytes QEMU's q35 machine puts below 4 GiB."""
+    return memory if memory < _LOW_MOST else _LOW_ELSE
+
+
+def hob_ranges(image: TdvfImage) -> tuple[HobRange, ...]:
+    """What the host accepts for this firmware: the sections of its metadata that it needs before there is memory."""
+    return tuple(
+        HobRange(address=section.address, size=section.memory_size, is_hob=section.type == "TD_HOB")
+        for section in sorted(image.sections, key=lambda section: section.address)
+        if section.type in _SET_UP_EARLY
+    )
+
+
 def td_hob(memory: int, ranges: Sequence[HobRange] = OVMF_RANGES) -> bytes:
     """The list that QEMU writes for ``memory`` bytes, without its end marker.
 
     Raises:
         MisuseError: ``measure.memory-size``, ``measure.hob-ranges``.
     """
-    if not 0 < memory <= _MAX_MEMORY or memory % 4096:
+    if not 0 < memory <= _MAX_MEMORY or memory % PAGE:
         raise MisuseError("measure.memory-size", "memory is a number of pages", got=memory)
     base = next((one.address for one in ranges if one.is_hob), None)
-    if base is None or [one.address for one in ranges] != sorted(one.address for one in ranges):
-        raise MisuseError("measure.hob-ranges", "the accepted ranges name the list's own, in order of address")
+    ends = [0, *(one.address + one.size for one in ranges)]
+    if base is None or any(one.address < end for one, end in zip(ranges, ends, strict=False)):
+        raise MisuseError("measure.hob-ranges", "the accepted ranges do not name the list's own, or overlap",
+                          expected="a TD_HOB section among them, in order of address")  # fmt: skip
     resources = b"".join(
         _RESOURCE.pack(3, _RESOURCE.size, 0, bytes(16), kind, _ATTRIBUTES, start, size)
         for kind, start, size in _resources(memory, ranges)
@@ -83,7 +102,7 @@ def _usual_sizes() -> Sequence[int]:
 
 def _resources(memory: int, ranges: Sequence[HobRange]) -> list[tuple[int, int, int]]:
     """Kind, address and size of each piece of memory, accepted ranges cut out, in order of address."""
-    low = memory if memory < _LOW_MOST else _LOW_ELSE
+    low = low_memory(memory)
     pieces, at = [], 0
     for one in ranges:
         if one.address > at:
@@ -95,5 +114,5 @@ def _resources(memory: int, ranges: Sequence[HobRange]) -> list[tuple[int, int, 
     if low > at:
         pieces.append((_UNACCEPTED, at, low - at))
     if memory > low:
-        pieces.append((_UNACCEPTED, _FOUR_GIB, memory - low))
+        pieces.append((_UNACCEPTED, FOUR_GIB, memory - low))
     return pieces

@@ -22,7 +22,9 @@ _TYPES: Mapping[int, str] = {
 }  # fmt: skip
 CFV = "CFV"
 _MR_EXTEND, _PAGE_AUG = 1, 2
-_MAX_MEMORY = 1 << 36
+_NOT_LOADED = frozenset({"TD_INFO", "TD_PARAMS"})
+"""td-shim's own words about the image: they have no place in memory, and lie inside a section that has."""
+_MAX_MEMORY, _MAX_ADDRESS = 1 << 36, 1 << 52
 """Bytes of one section; what is measured is bounded by the image, and this by no machine that is met."""
 
 
@@ -86,8 +88,7 @@ def _section(image: bytes, index: int, at: int) -> Section:
     if kind not in _TYPES or attributes & ~(_MR_EXTEND | _PAGE_AUG):
         raise _malformed(f"has a section {index} that is not known", f"type {kind}, attributes 0x{attributes:x}",
                          "types 0 to 8, attributes 0 to 3")  # fmt: skip
-    aligned = not (address % PAGE or memory_size % PAGE)
-    if not aligned or raw_size > memory_size or not 0 < memory_size <= _MAX_MEMORY:
+    if not (_fits(raw_size, address, memory_size) or (_TYPES[kind] in _NOT_LOADED and address == memory_size == 0)):
         raise _malformed(f"has a section {index} that does not fit its memory",
                          f"{raw_size} bytes into {memory_size} at 0x{address:x}", "whole pages")  # fmt: skip
     if offset + raw_size > len(image):
@@ -95,6 +96,12 @@ def _section(image: bytes, index: int, at: int) -> Section:
                          f"{len(image)} bytes")  # fmt: skip
     return Section(type=_TYPES[kind], offset=offset, raw_size=raw_size, address=address, memory_size=memory_size,
                    extended=bool(attributes & _MR_EXTEND), augmented=bool(attributes & _PAGE_AUG))  # fmt: skip
+
+
+def _fits(raw_size: int, address: int, memory_size: int) -> bool:
+    whole_pages = not (address % PAGE or memory_size % PAGE)
+    in_memory = 0 < memory_size <= _MAX_MEMORY and address + memory_size <= _MAX_ADDRESS
+    return whole_pages and in_memory and raw_size <= memory_size
 
 
 def _malformed(what: str, got: str, expected: str) -> MalformedError:

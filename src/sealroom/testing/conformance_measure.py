@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
 
 from sealroom.evidence import TrustRoots
 from sealroom.measure.direct_boot import (
@@ -30,16 +29,16 @@ _MORE_VCPUS = "launch_digest_4_vcpus"
 def run_snp_launch(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001 - one signature for all runners
     """``snp-launch``: the launch digest."""
     launch = SnpLaunch(
-        firmware=_path(case, "firmware"),
+        firmware=case.file(case.input["firmware"]),
         vcpus=_integer(case.input["vcpus"]),
         vcpu_type=str(case.input["vcpu_type"]),
         features=_integer(case.input.get("guest_features", 1)),
         vmm=str(case.input.get("vmm", "qemu")),
-        kernel=_optional_path(case, "kernel"),
-        initrd=_optional_path(case, "initrd"),
+        kernel=_optional_file(case, "kernel"),
+        initrd=_optional_file(case, "initrd"),
         cmdline=str(case.input["cmdline"]) if "cmdline" in case.input else None,
         firmware_digest=_digest(case, "firmware_digest"),
-        svsm=_optional_path(case, "svsm"),
+        svsm=_optional_file(case, "svsm"),
         vars_size=_integer(case.input.get("vars_size", 0)),
     )
     fields: dict[str, object] = {"launch_digest": measure_snp(launch).hex()}
@@ -62,8 +61,7 @@ def run_mrtd(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
         ],
     }  # fmt: skip
     if "snp_launch_digest_gce_1_vcpu" in (case.expect.fields or {}):
-        path = case.directory / case.text("evidence")
-        launch = SnpLaunch(firmware=path, vcpus=1, vcpu_type="EPYC-v4", vmm="gce")
+        launch = SnpLaunch(firmware=case.evidence, vcpus=1, vcpu_type="EPYC-v4", vmm="gce")
         fields["snp_launch_digest_gce_1_vcpu"] = measure_snp(launch).hex()
     return Outcome(fields=fields)
 
@@ -158,12 +156,8 @@ def run_eif(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
     )
 
 
-def _path(case: VectorCase, name: str) -> Path:
-    return case.directory / str(case.input[name])
-
-
-def _optional_path(case: VectorCase, name: str) -> Path | None:
-    return _path(case, name) if case.input.get(name) else None
+def _optional_file(case: VectorCase, name: str) -> bytes | None:
+    return case.file(case.input[name]) if case.input.get(name) else None
 
 
 def _digest(case: VectorCase, name: str) -> bytes | None:

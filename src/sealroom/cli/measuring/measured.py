@@ -8,7 +8,33 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["Measured", "digest_of_file", "tell"]
+from sealroom.cli.input_files import read_input
+
+__all__ = [
+    "MAX_INITRD",
+    "MAX_KERNEL",
+    "Measured",
+    "Source",
+    "content_of",
+    "optional_source",
+    "read_source",
+    "sources",
+    "tell",
+]
+
+MAX_KERNEL = 512 * 1024 * 1024
+MAX_INITRD = 2 * 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was read, once: what is measured is what is told."""
+
+    path: Path
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.path} sha256:{hashlib.sha256(self.content).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +70,24 @@ def tell(measured: Measured, *, as_json: bool) -> None:
     _section("WARNING", measured.warnings)
 
 
-def digest_of_file(path: Path) -> str:
-    """The SHA-256 of a file, as it is shown beside its name."""
-    running = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            running.update(part)
-    return f"{path} sha256:{running.hexdigest()}"
+def read_source(path: Path, *, limit: int) -> Source:
+    """The bytes of ``path``, or of stdin for ``-``, and whose they are."""
+    return Source(path, read_input(path, limit=limit))
+
+
+def optional_source(path: Path | None, *, limit: int) -> Source | None:
+    """As `read_source`, of a file that need not be named."""
+    return None if path is None else read_source(path, limit=limit)
+
+
+def content_of(source: Source | None) -> bytes | None:
+    """Its bytes, if there is one."""
+    return None if source is None else source.content
+
+
+def sources(**named: Source | None) -> dict[str, str]:
+    """As `Measured.inputs`: those that there are."""
+    return {name: str(source) for name, source in named.items() if source is not None}
 
 
 def _section(title: str, lines: Sequence[str]) -> None:

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sealroom.cli.input_files import read_input
-from sealroom.cli.measuring.measured import Measured, digest_of_file, tell
+from sealroom.cli.measuring.measured import Measured, read_source, sources, tell
 from sealroom.measure.eif import MAX_IMAGE, measure_eif
 from sealroom.measure.uefi_variable import readable
 
@@ -19,14 +18,15 @@ def measure_nitro_image(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """PCR0, PCR1, PCR2 and PCR8 of an AWS Nitro enclave image."""
-    measured = measure_eif(read_input(image, limit=MAX_IMAGE))
+    source = read_source(image, limit=MAX_IMAGE)
+    measured = measure_eif(source.content)
     values = {"pcr0": measured.pcr0.hex(), "pcr1": measured.pcr1.hex(), "pcr2": measured.pcr2.hex()}
     if measured.pcr8 is not None:
         values["pcr8"] = measured.pcr8.hex()
     tell(
         Measured(
             values=values,
-            inputs={"image": digest_of_file(image), "architecture": measured.arch,
+            inputs=sources(image=source) | {"architecture": measured.arch,
                     "name": readable((measured.image_name or "none").encode()),
                     "command line": readable(measured.cmdline)},
             not_covered=["metadata, build time, default memory and processors", "PCR3 and PCR4: role and instance"],

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sealroom.cli.input_files import read_input
-from sealroom.cli.measuring.measured import Measured, digest_of_file, tell
+from sealroom.cli.input_files import MAX_INPUT
+from sealroom.cli.measuring.measured import Measured, read_source, sources, tell
 from sealroom.measure.sigstruct import read_sigstruct
 
 __all__ = ["measure_enclave"]
@@ -18,12 +18,13 @@ def measure_enclave(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """MRENCLAVE and MRSIGNER of an SGX enclave, from what its author signed."""
-    signed = read_sigstruct(read_input(sigstruct))
+    source = read_source(sigstruct, limit=MAX_INPUT)
+    signed = read_sigstruct(source.content)
     tell(
         Measured(
             values={"mr_enclave": signed.mr_enclave.hex(), "mr_signer": signed.mr_signer.hex(),
                     "isv_prod_id": str(signed.isv_prod_id), "isv_svn": str(signed.isv_svn), "date": signed.date},
-            inputs={"sigstruct": digest_of_file(sigstruct)},
+            inputs=sources(sigstruct=source),
             not_covered=["files that the enclave reads, but for those that its measured manifest names by digest"],
             changes_with=["mr_enclave: code, data, manifest, and the enclave's size", "mr_signer: the signer's key"],
             policy=f'[sgx]\nmr_enclave = ["{signed.mr_enclave.hex()}"]',

@@ -5,9 +5,20 @@ from typing import Annotated
 
 import typer
 
-from sealroom.cli.measuring.measured import Measured, digest_of_file, tell
+from sealroom.cli.input_files import parse_hex_option
+from sealroom.cli.measuring.measured import (
+    MAX_INITRD,
+    MAX_KERNEL,
+    Measured,
+    content_of,
+    optional_source,
+    read_source,
+    sources,
+    tell,
+)
 from sealroom.errors import MisuseError
-from sealroom.measure.snp_launch import FEATURES, VCPU_TYPES, VMMS, SnpLaunch, likely_launches
+from sealroom.measure.guid_table import MAX_FIRMWARE
+from sealroom.measure.snp_launch import FEATURES, MODEL_MATTERS, VCPU_TYPES, VMMS, SnpLaunch, likely_launches
 
 __all__ = ["measure_snp_guest"]
 
@@ -25,6 +36,9 @@ def measure_snp_guest(  # noqa: PLR0913 - one for each input of the measurement
     vcpu_type: Annotated[str | None, typer.Option(help="QEMU's -cpu; else the likely models.")] = None,
     features: Annotated[str | None, typer.Option(help="SEV_FEATURES, 0x1 or 0x21; else both.")] = None,
     vmm: Annotated[str, typer.Option(help=f"Who starts it: {', '.join(VMMS)}.")] = "qemu",
+    firmware_digest: Annotated[
+        str | None, typer.Option(help="Digest after the firmware's pages, where only its last pages are at hand.")
+    ] = None,
     svsm: Annotated[Path | None, typer.Option(help="The SVSM image, with --vmm qemu-svsm.")] = None,
     vars_size: Annotated[int, typer.Option(help="Bytes of the variable store between SVSM and firmware.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -33,31 +47,63 @@ def measure_snp_guest(  # noqa: PLR0913 - one for each input of the measurement
 
     Where processors, model or features are not given, it is printed for each likely combination.
     """
-    launch = SnpLaunch(firmware=firmware, vcpus=1, vcpu_type=VCPU_TYPES[0], vmm=vmm, kernel=kernel, initrd=initrd,
-                       cmdline=cmdline, svsm=svsm, vars_size=vars_size)  # fmt: skip
-    combinations = likely_launches(
-        launch,
-        vcpus=_LIKELY_VCPUS if vcpus is None else (vcpus,),
-        types=_LIKELY_TYPES if vcpu_type is None else (vcpu_type,),
-        features=FEATURES if features is None else (_number(features),),
-    )
-    values = {f"{one.vcpus} x {one.vcpu_type}, features 0x{one.features:x}": digest.hex()
-              for one, digest in combinations}  # fmt: skip
-    files = {"firmware": firmware, "kernel": kernel, "initrd": initrd, "svsm": svsm}
-    only = next(iter(values.values())) if len(values) == 1 else "<one of the above>"
+    image, started = read_source(firmware, limit=MAX_FIRMWARE), optional_source(kernel, limit=MAX_KERNEL)
+    ramdisk, below = optional_source(initrd, limit=MAX_INITRD), optional_source(svsm, limit=MAX_FIRMWARE)
+    launch = SnpLaunch(
+        firmware=image.content, vcpus=1, vcpu_type=VCPU_TYPES[0], vmm=vmm, cmdline=cmdline, vars_size=vars_size,
+        kernel=content_of(started), initrd=content_of(ramdisk), svsm=content_of(below),
+        firmware_digest=parse_hex_option(firmware_digest, option="--firmware-digest", size=48),
+    )  # fmt: skip
+    values = _values(launch, vcpus, vcpu_type, None if features is None else _number(features))
+    given = {"command line": cmdline, "digest after the firmware's pages": firmware_digest}
     tell(
         Measured(
             values=values,
-            inputs={name: digest_of_file(path) for name, path in files.items() if path is not None}
-            | ({} if cmdline is None else {"command line": cmdline}),
-            not_covered=[] if kernel else ["kernel, initrd and command line: what the firmware boots from disk"],
-            changes_with=["the firmware", "the number and QEMU model of processors (not the silicon)",
-                          "SEV_FEATURES (0x21 on hosts with debug swap)", "who starts the guest"]
-            + (["kernel, initrd, command line"] if kernel else []),
-            policy=f'[snp]\nmeasurement = ["{only}"]',
+            inputs=sources(firmware=image, kernel=started, initrd=ramdisk, svsm=below)
+            | {name: text for name, text in given.items() if text is not None},
+            not_covered=_not_covered(launch),
+            changes_with=_changes_with(launch),
+            policy=f'[snp]\nmeasurement = ["{next(iter(values.values())) if len(values) == 1 else _CHOOSE}"]',
+            warnings=_warnings(launch, vcpus),
         ),
         as_json=as_json,
-    )  # fmt: skip
+    )
+
+
+_CHOOSE = "<the one above that is your guest's>"
+
+
+def _values(launch: SnpLaunch, vcpus: int | None, model: str | None, features: int | None) -> dict[str, str]:
+    """Each combination by its name; what makes no difference to this guest is not varied."""
+    models = (model,) if model is not None else _LIKELY_TYPES if launch.vmm in MODEL_MATTERS else VCPU_TYPES[:1]
+    bits = (features,) if features is not None else FEATURES[:1] if launch.svsm is not None else FEATURES
+    found = likely_launches(launch, vcpus=_LIKELY_VCPUS if vcpus is None else (vcpus,), types=models, features=bits)
+    return {_name(one): digest.hex() for one, digest in found}
+
+
+def _name(launch: SnpLaunch) -> str:
+    model = launch.vcpu_type if launch.vmm in MODEL_MATTERS else "any model"
+    return f"{launch.vcpus} x {model}, features 0x{launch.features:x}"
+
+
+def _not_covered(launch: SnpLaunch) -> list[str]:
+    disks = "disks, and what is read from them after the start"
+    if launch.kernel is not None:
+        return [disks]
+    return ["kernel, initrd and command line: what the firmware boots from a disk or is handed", disks]
+
+
+def _changes_with(launch: SnpLaunch) -> list[str]:
+    models = ["QEMU's model of the processors (-cpu, not the silicon)"] if launch.vmm in MODEL_MATTERS else []
+    boot = ["any byte of kernel, initrd or command line"] if launch.kernel is not None else []
+    return ["the firmware", "the number of processors", *models,
+            "SEV_FEATURES (0x21 on hosts with debug swap)", "who starts the guest", *boot]  # fmt: skip
+
+
+def _warnings(launch: SnpLaunch, vcpus: int | None) -> list[str]:
+    if launch.vmm == "gce" and vcpus != 1:
+        return ["Google's newer firmware is measured with one processor, however many the guest has: --vcpus 1"]
+    return []
 
 
 def _number(text: str) -> int:
