@@ -8,5 +8,6 @@ says SIMULATED, because a policy has to name the private root under ``insecure_s
     attested          a room that states given keys, and the keys as verified by its caller or a broker
     snp_store         a platform kept in a directory, so that several processes share one machine
     conformance       runs folders of test vectors
+    gym               forgeries of recorded evidence, thousands of them, and what verifiers make of each
     stub_engine       an engine without a model
 """
