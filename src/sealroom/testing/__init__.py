@@ -4,6 +4,7 @@ There is no fake format. What is minted here is verified by the code that verifi
 says SIMULATED, because a policy has to name the private root under ``insecure_simulated``.
 
     der, pki          certificates and revocation lists, with every fault that one may want
+    intel, dcap       Intel: a vendor's keys and documents; a platform, a TD and an enclave that ask for quotes
     snp               AMD SEV-SNP: a vendor's keys, a platform (chip), a guest that asks for reports
     attested          a room that states given keys, and the keys as verified by its caller or a broker
     snp_store         a platform kept in a directory, so that several processes share one machine

@@ -1,50 +1,35 @@
 """Intel TDX and SGX hardware in software: quotes that are right to the byte, with full collateral, under a private
 root.
 
-    DcapPlatform   one machine: a PCK and what its certificate says, a quoting enclave
+    DcapPlatform   one machine: a PCK and what its certificate says, a quoting enclave, what Intel says of both
     SimulatedTdx   one TD on it, SimulatedSgx one enclave; each asks for quotes as on silicon, as an `Attester`
 
 Every field of a body, header or QE report can be changed before it is signed, so that each fault can be had alone.
 """
 
 import hashlib
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.pem import as_pem
 from sealroom.tees._dcap.layouts import ENCLAVE_REPORT, TD_REPORT_10, TD_REPORT_15
-from sealroom.tees._dcap.quote import INTEL_QE, SGX, TDX
-from sealroom.testing.intel import IntelVendor, PckForm, QeIdentityForm, TcbInfoForm, raw_signature
+from sealroom.testing.dcap_quote import QE_ISV_SVN, QuoteForm, QuoteKeys, blank, write_quote
+from sealroom.testing.intel import IntelVendor, Level, ModuleForm, PckForm, QeIdentityForm, TcbInfoForm, raw_signature
 
 __all__ = ["DcapPlatform", "QuoteForm", "SimulatedSgx", "SimulatedTdx"]
 
 _LAYOUTS = {1: ENCLAVE_REPORT, 2: TD_REPORT_10, 3: TD_REPORT_15}
-_AUTH_DATA = bytes(range(32))
 _TD_ATTRIBUTES, _XFAM = 1 << 28, 0x602E7
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuoteForm:
-    """What a quote is put together from, apart from its signatures."""
-
-    version: int
-    body_type: int
-    body: bytes = field(repr=False)
-    key_type: int = 2
-    vendor: bytes = INTEL_QE
-    auth_data: bytes = _AUTH_DATA
-    certification_type: int = 5
-    qe: Mapping[str, int | bytes] = field(default_factory=dict)
-    """Fields of the QE report that are to differ."""
-    bound_to: bytes | None = None
-    """What the QE report vouches for in place of key and auth data."""
+_TEE_TCB_SVN = bytes((5, 1, 4, *bytes(13)))
+"""TDX module 1.5 of version 5, late microcode 4."""
+_MR_SEAM = hashlib.sha384(b"simulated TDX module").digest()
+_OLD_ADVISORIES = ("INTEL-SA-00001", "INTEL-SA-00002")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +46,14 @@ class DcapPlatform:
     )
 
     @classmethod
-    def create(cls, vendor: IntelVendor | None = None) -> "DcapPlatform":
-        """A new machine; the vendor's keys are made anew unless given."""
-        return cls(vendor=vendor or IntelVendor.create())
+    def create(cls, vendor: IntelVendor | None = None, **pck: Any) -> "DcapPlatform":
+        """A new machine; the vendor's keys are made anew unless given. ``pck``: fields of its `PckForm`."""
+        return cls(vendor=vendor or IntelVendor.create(), pck=PckForm(**pck))
 
     @cached_property
     def leaf(self) -> bytes:
         """The honest PCK certificate, DER."""
-        return self.vendor.issue(self.vendor.pck(self.pck, self.pck_key.public_key()))
+        return self.vendor.issue(self.vendor.pck(self.pck, self.pck_key.public_key()), self.pck.ca)
 
     @cached_property
     def _report_signatures(self) -> dict[bytes, bytes]:
@@ -76,46 +61,53 @@ class DcapPlatform:
 
     def chain(self, leaf: bytes | None = None) -> bytes:
         """PEM as a quote brings it, with the NUL at its end."""
-        certificates = (leaf or self.leaf, self.vendor.platform_ca.certificate, self.vendor.root.certificate)
-        return as_pem(*certificates) + b"\x00"
+        return self._pem(leaf) + b"\x00"
 
     def quote(self, form: QuoteForm, *, leaf: bytes | None = None) -> bytes:
-        """The quote, signed."""
-        tee = SGX if form.body_type == 1 else TDX
-        header = struct.pack("<HHIHH16s20s", form.version, form.key_type, tee, 0, 0, form.vendor, bytes(20))
-        if form.version == 5:
-            header += struct.pack("<HI", form.body_type, len(form.body))
-        signed = header + form.body
-        key = self.attestation_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
-        data = raw_signature(self.attestation_key, signed) + key
-        report = self._qe_report(form, form.bound_to or key + form.auth_data)
-        # a quoting enclave has its report signed once for each attestation key, and not for each quote
-        inner = report + self._report_signatures.setdefault(report, raw_signature(self.pck_key, report))
-        inner += struct.pack("<H", len(form.auth_data)) + form.auth_data
-        chain = self.chain(leaf)
-        inner += struct.pack("<HI", form.certification_type, len(chain)) + chain
-        data += inner if form.version == 3 else struct.pack("<HI", 6, len(inner)) + inner
-        return signed + struct.pack("<I", len(data)) + data
+        """The quote, signed; ``leaf``: another certificate (DER) for the platform's key."""
+        keys = QuoteKeys(attestation=self.attestation_key, pck_form=self.pck, leaf=as_pem(leaf or self.leaf),
+                         chain=self._pem(leaf))  # fmt: skip
+        return write_quote(form, keys, self._sign_report)
 
-    def _qe_report(self, form: QuoteForm, bound: bytes) -> bytes:
-        values: dict[str, int | bytes] = {
-            row.name: bytes(row.size) if row.kind.value == "bytes" else 0
-            for row in ENCLAVE_REPORT.fields
-            if row.kind.value != "reserved"
-        }
-        values |= {"attributes": 0x15, "xfrm": 0xE7, "mr_signer": b"\xdc" * 32, "isv_svn": 4,
-                   "isv_prod_id": 1 if form.body_type == 1 else 2,
-                   "report_data": hashlib.sha256(bound).digest() + bytes(32)}  # fmt: skip
-        return ENCLAVE_REPORT.pack({**values, **form.qe})
+    def tcb_info(self, tee: Tee) -> TcbInfoForm:
+        """What Intel says of such machines: this one is up to date, and an older level is not."""
+        # Intel's levels give module major version 0: from 1 on, the module has levels of its own
+        loaded = (_TEE_TCB_SVN[0], 0, *_TEE_TCB_SVN[2:])
+        own = Level(components=self.pck.components, pcesvn=self.pck.pcesvn, tdx=loaded)
+        old = Level(status="OutOfDate", date="2024-03-13T00:00:00Z", advisories=_OLD_ADVISORIES)
+        module = ModuleForm(levels=(Level(isvsvn=_TEE_TCB_SVN[0]), replace(old, isvsvn=2)))
+        return TcbInfoForm(id=tee.upper(), fmspc=self.pck.fmspc, pce_id=self.pck.pce_id, levels=(own, old),
+                           modules=(module,))  # fmt: skip
+
+    def qe_identity(self, tee: Tee) -> QeIdentityForm:
+        """What Intel says of the quoting enclave: it is up to date, and an older one is not listed."""
+        return QeIdentityForm(id="TD_QE" if tee is Tee.TDX else "QE", levels=(Level(isvsvn=QE_ISV_SVN),))
 
     def collateral(
-        self, tee: Tee, *, tcb_info: TcbInfoForm | None = None, qe_identity: QeIdentityForm | None = None
-    ) -> dict[str, bytes]:
-        """What Intel says of this platform: up to date, unless the forms say otherwise."""
-        is_tdx = tee is Tee.TDX
-        tcb = tcb_info or TcbInfoForm(id="TDX" if is_tdx else "SGX", fmspc=self.pck.fmspc, pce_id=self.pck.pce_id)
-        identity = qe_identity or QeIdentityForm(id="TD_QE" if is_tdx else "QE", isv_prod_id=2 if is_tdx else 1)
-        return self.vendor.collateral(tcb, identity)
+        self, tee: Tee, *, tcb_info: TcbInfoForm | bytes | None = None,
+        qe_identity: QeIdentityForm | bytes | None = None, **options: Any,
+    ) -> dict[str, bytes]:  # fmt: skip
+        """What Intel says of this platform: up to date, unless the forms say otherwise.
+
+        Args:
+            tee: TDX or SGX.
+            tcb_info: another form, or the exact bytes of the object to sign.
+            qe_identity: likewise.
+            options: as those of `IntelVendor.collateral`: ``revoked_pck``, ``revoked_by_root``, ``window``.
+        """
+        return self.vendor.collateral(
+            tcb_info or self.tcb_info(tee), qe_identity or self.qe_identity(tee), ca=self.pck.ca, **options
+        )
+
+    def _pem(self, leaf: bytes | None) -> bytes:
+        issuer = self.vendor.issuer_of(self.pck.ca)
+        return as_pem(leaf or self.leaf, issuer.certificate, self.vendor.root.certificate)
+
+    def _sign_report(self, report: bytes) -> bytes:
+        # a quoting enclave has its report signed once for each attestation key, and not for each quote
+        if report not in self._report_signatures:
+            self._report_signatures[report] = raw_signature(self.pck_key, report)
+        return self._report_signatures[report]
 
 
 class _Simulated:
@@ -140,12 +132,7 @@ class _Simulated:
         if len(report_data) != 64:
             raise MisuseError("simulated.report-data", "report data is 64 bytes", got=len(report_data), expected=64)
         layout = _LAYOUTS[self._body_type]
-        values: dict[str, int | bytes] = {
-            row.name: bytes(row.size) if row.kind.value == "bytes" else 0
-            for row in layout.fields
-            if row.kind.value != "reserved"
-        }
-        body = layout.pack(values | self._values | {"report_data": report_data} | changes)
+        body = layout.pack(blank(layout) | self._values | {"report_data": report_data} | changes)
         return QuoteForm(version=self._version, body_type=self._body_type, body=body)
 
     def quote(self, report_data: bytes, **changes: int | bytes) -> bytes:
@@ -174,10 +161,10 @@ class SimulatedTdx(_Simulated):
         self, *, platform: DcapPlatform | None = None, version: int = 4, td_15: bool = False, **values: int | bytes
     ) -> None:
         self._version, self._body_type = version, 3 if td_15 else 2
-        defaults: dict[str, int | bytes] = {"tee_tcb_svn": bytes((5, 1, 4, *bytes(13))),
+        defaults: dict[str, int | bytes] = {"tee_tcb_svn": _TEE_TCB_SVN, "mr_seam": _MR_SEAM,
                                             "td_attributes": _TD_ATTRIBUTES, "xfam": _XFAM}  # fmt: skip
         if td_15:
-            defaults["tee_tcb_svn_2"] = defaults["tee_tcb_svn"]
+            defaults["tee_tcb_svn_2"] = _TEE_TCB_SVN
         super().__init__(platform, {**defaults, **values})
 
 

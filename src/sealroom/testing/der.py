@@ -6,6 +6,7 @@ __all__ = [
     "bit_string",
     "boolean",
     "element",
+    "enumerated",
     "integer",
     "named_bits",
     "octet_string",
@@ -38,6 +39,11 @@ def integer(value: int) -> bytes:
 def boolean(value: bool) -> bytes:
     """BOOLEAN."""
     return element(0x01, b"\xff" if value else b"\x00")
+
+
+def enumerated(value: int) -> bytes:
+    """ENUMERATED, below 128."""
+    return element(0x0A, bytes((value,)))
 
 
 def octet_string(content: bytes) -> bytes:

@@ -4,7 +4,6 @@ Written on a DER writer of our own and not on a library's builder, because silic
 refuse (serial number 0, raw bytes in an extension) and because tests need what no builder offers.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,11 +12,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sealroom.der import BIT_STRING, SEQUENCE, read_whole
 from sealroom.evidence import Validity
 from sealroom.testing import der
 
-__all__ = ["AMD_NAME", "INTEL_NAME", "Authority", "CertificateForm", "CrlForm", "PublicKey", "authority", "key_id",
+__all__ = ["AMD_NAME", "INTEL_NAME", "Authority", "CertificateForm", "CrlForm", "PublicKey", "authority",
            "mint_certificate", "mint_crl"]  # fmt: skip
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -132,14 +130,6 @@ def mint_certificate(form: CertificateForm, issuer: Authority) -> bytes:
         *([der.element(0xA3, _extensions(form.extensions))] if form.extensions else []),
     )
     return der.sequence(body, algorithm, der.bit_string(_sign(issuer.key, body)))
-
-
-def key_id(key: PublicKey) -> bytes:
-    """The key identifier of RFC 5280 section 4.2.1.2, method 1: SHA-1 over the key's bits."""
-    info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    bits = read_whole(info, SEQUENCE).reader()
-    bits.take(SEQUENCE)
-    return hashlib.sha1(bits.take(BIT_STRING).bits(), usedforsecurity=False).digest()
 
 
 def mint_crl(form: CrlForm, issuer: Authority) -> bytes:
