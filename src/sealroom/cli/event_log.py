@@ -11,7 +11,10 @@ from sealroom.measure.event_names import describe, type_name
 from sealroom.measure.replay import RTMRS, NamedEvent, replay_rtmrs, require_equal
 from sealroom.measure.uefi_variable import readable
 
-__all__ = ["LogVerdict", "event_lines", "judge_log"]
+__all__ = ["LARGEST_LOG", "LogVerdict", "event_lines", "judge_log"]
+
+LARGEST_LOG = 4 * 1024 * 1024
+"""Bytes; a log of a machine is some ten KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""``sealroom policy``: check a policy document, say in words what it accepts, write the part about the engine."""
+"""``sealroom policy``: check, explain and derive policies, and write the part of one that is about the engine."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sealroom.cli.deriving import derive
 from sealroom.cli.input_files import read_input, read_policy_bytes
 from sealroom.embedded.documents import EnginePins
 from sealroom.errors import MalformedError
@@ -21,10 +22,13 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    group = typer.Typer(help="Check and explain policies; pin engines.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(
+        help="Check, explain and derive policies; pin engines.", no_args_is_help=True, rich_markup_mode=None
+    )
     group.command("check")(check_policy)
     group.command("explain")(explain_policy)
     group.command("engine")(engine_section)
+    group.command("derive")(derive)
     app.add_typer(group, name="policy")
 
 

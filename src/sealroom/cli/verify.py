@@ -1,25 +1,18 @@
 """``sealroom verify``: evidence and a policy in, accepted or refused with every reason out; offline."""
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sealroom.cli.collateral_files import collateral_from
-from sealroom.cli.event_log import LogVerdict, judge_log
+from sealroom.cli.event_log import LARGEST_LOG, LogVerdict, judge_log
 from sealroom.cli.input_files import naming, parse_hex_option, parse_time_option, read_input, read_policy_bytes
-from sealroom.errors import MalformedError, MisuseError
+from sealroom.cli.judging import Exhibit, refuse_options
 from sealroom.evidence import Appraisal, Tee
-from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal
-from sealroom.tees.recognise import recognise
-from sealroom.tees.registry import known_tees
-from sealroom.verifier import appraise_evidence, appraise_room
+from sealroom.policy import appraisal_as_dict, default_policy, load_policy, render_appraisal
 
 __all__ = ["register", "verify"]
-
-_LARGEST_LOG = 4 * 1024 * 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -54,18 +47,17 @@ def verify(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Judge EVIDENCE under a policy, offline. Exit status 0 only if it is accepted."""
     rules = load_policy(read_policy_bytes(policy), source=str(policy)) if policy else default_policy()
-    raw, when = read_input(evidence), parse_time_option(at)
-    if _is_bundle(raw):
-        _refuse_options("a bundle brings its own", collateral=collateral, report_data=report_data)
-        expected = parse_hex_option(nonce, option="--nonce", size=32)
-        with naming(evidence):
-            appraisal = appraise_room(raw, rules, nonce=expected, at=when)
+    with naming(evidence):
+        exhibit = Exhibit(read_input(evidence), at=parse_time_option(at), tee=tee, collateral=collateral or ())
+    if exhibit.is_bundle:
+        refuse_options("a bundle brings its own", collateral=collateral, report_data=report_data, tee=tee)
     else:
-        _refuse_options("a bare report answers no nonce; use --report-data", nonce=nonce)
-        bound = parse_hex_option(report_data, option="--report-data", size=64)
-        with naming(evidence):
-            appraisal = _judge_report(raw, _tee_of(raw, tee), rules, when, collateral or [], bound)
-    log = None if event_log is None else judge_log(read_input(event_log, limit=_LARGEST_LOG), appraisal.claims)
+        refuse_options("a bare report answers no nonce; use --report-data", nonce=nonce)
+    expected = parse_hex_option(nonce, option="--nonce", size=32)
+    bound = parse_hex_option(report_data, option="--report-data", size=64)
+    with naming(evidence):
+        appraisal = exhibit.under(rules, nonce=expected, report_data=bound)
+    log = None if event_log is None else judge_log(read_input(event_log, limit=LARGEST_LOG), appraisal.claims)
     _tell(appraisal, log, as_json=as_json)
     if not appraisal.accepted or (log is not None and log.refusal is not None):
         raise typer.Exit(1)
@@ -82,38 +74,3 @@ def _tell(appraisal: Appraisal, log: LogVerdict | None, *, as_json: bool) -> Non
         typer.echo("\n".join((f"event log: {verdict}", *(f"  {line}" for line in log.lines))))
         if log.refusal is not None:
             typer.echo(log.refusal.diagnostics())
-
-
-def _tee_of(raw: bytes, named: Tee | None) -> Tee:
-    tee = named or recognise(raw)
-    if tee is None:
-        raise MalformedError("cli.not-evidence", "this is no evidence that this release knows",
-                             got=f"{len(raw)} bytes, beginning {raw[:8].hex()}",
-                             expected=", ".join(known_tees()),
-                             hint="sealroom inspect shows what a file is")  # fmt: skip
-    return tee
-
-
-def _judge_report(
-    raw: bytes, tee: Tee, policy: Policy, at: datetime, collateral: list[Path], expected: bytes | None
-) -> Appraisal:
-    return appraise_evidence(
-        tee=tee,
-        raw=raw,
-        collateral=collateral_from(collateral, tee),
-        policy=policy,
-        at=at,
-        expected_report_data=expected,
-    )
-
-
-def _is_bundle(raw: bytes) -> bool:
-    """A CMW collection starts with a CBOR map, which no report of a TEE that we know does."""
-    return raw[:1] != b"" and 0xA0 <= raw[0] <= 0xBF
-
-
-def _refuse_options(why: str, **given: object) -> None:
-    for name, value in given.items():
-        if value:
-            option = "--" + name.replace("_", "-")
-            raise MisuseError("cli.option-not-for-this", f"{option} does not go with this evidence: {why}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sealroom.policy.allowances import SNP_WARNINGS
 from sealroom.policy.explain_intel import explain_intel
 from sealroom.policy.model import EngineRules, ModelRules, Policy, SnpRules
 
@@ -72,14 +73,7 @@ def _snp(rules: SnpRules, policy: Policy) -> Iterator[str]:
         yield f"  minimum TCB, reported and committed, {product}: {parts}"
     if rules.minimum_guest_svn:
         yield f"  guest SVN from {rules.minimum_guest_svn}"
-    warnings = {
-        "debug": "LETS PASS debug guests: the host can read everything in them",
-        "migrate_ma": "LETS PASS guests with a migration agent: they may move to machines that are not checked here",
-        "masked_chip_id": "LETS PASS reports that hide which chip made them",
-        "smt": "lets pass guests that may share a core with other threads (SMT)",
-        "cxl": "LETS PASS guests whose memory may lie on CXL devices",
-    }
-    for allowance, words in warnings.items():
+    for allowance, words in SNP_WARNINGS.items():
         yield f"  {words}" if allowance in rules.allow else f"  refuses: {allowance}"
     if "minimum_tcb" in policy.unchecked:
         yield "  firmware of any age"

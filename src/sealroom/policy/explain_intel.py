@@ -2,20 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
+from sealroom.policy.allowances import INTEL_WARNINGS
 from sealroom.policy.model import SGX_ALLOWANCES, TDX_ALLOWANCES, IntelRules, Policy
 
 __all__ = ["explain_intel"]
-
-_WARNINGS = {
-    "debug": "LETS PASS debugging: the host can read everything",
-    "migratable": "LETS PASS TDs that may move to machines that are not checked here",
-    "sept_ve_disable_off": "lets pass TDs that see exceptions when the host takes pages away",
-    "perfmon": "LETS PASS TDs that share performance counters with the host",
-    "service_td": "LETS PASS TDs that another TD may reach into",
-    "xfam_unknown_bit": "lets pass processor features that this release does not know",
-    "provision_key": "LETS PASS enclaves that can derive keys naming the platform",
-    "einittoken_key": "LETS PASS enclaves that license others",
-}
 
 
 def explain_intel(policy: Policy) -> Iterator[str]:
@@ -36,7 +26,12 @@ def explain_intel(policy: Policy) -> Iterator[str]:
 
 def _pinned(measurements: Mapping[str, tuple[bytes, ...]]) -> Iterator[str]:
     for name, accepted in measurements.items():
-        yield from (f"  {name}: {value.hex()}" for value in accepted)
+        yield from (f"  {name}: {value.hex()}{_emptiness(name, value)}" for value in accepted)
+
+
+def _emptiness(name: str, value: bytes) -> str:
+    """A register of zeros took no measurement: pinning it keeps out nothing that is measured nowhere."""
+    return "" if any(value) or not name.startswith("rtmr") else " (zero: nothing was measured into it)"
 
 
 def _platform(rules: IntelRules, allowances: tuple[str, ...]) -> Iterator[str]:
@@ -50,4 +45,4 @@ def _platform(rules: IntelRules, allowances: tuple[str, ...]) -> Iterator[str]:
     yield from (f"  family and model: {value.hex()}" for value in rules.fmspc)
     yield from (f"  machine: {value.hex()}" for value in rules.ppid)
     for allowance in allowances:
-        yield f"  {_WARNINGS[allowance]}" if allowance in rules.allow else f"  refuses: {allowance}"
+        yield f"  {INTEL_WARNINGS[allowance]}" if allowance in rules.allow else f"  refuses: {allowance}"

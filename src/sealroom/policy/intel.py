@@ -7,7 +7,7 @@ from sealroom.evidence import Check, Claims
 from sealroom.policy.checks import accepted_bytes, accepted_word
 from sealroom.policy.model import IntelRules
 
-__all__ = ["Flag", "asked", "flag_checks", "measurement_checks", "platform_checks"]
+__all__ = ["Flag", "accepted_for_part", "asked", "flag_checks", "measurement_checks", "platform_checks"]
 
 _UP_TO_DATE, _OUT_OF_DATE = "UpToDate", "OutOfDate"
 _RELAUNCH = ("TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded")
@@ -74,6 +74,20 @@ def platform_checks(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Che
     yield from _machines(tee, rules, claims)
 
 
+def accepted_for_part(part: str, accepted: tuple[str, ...], whole: str | None) -> tuple[str, ...]:
+    """The words that ``part`` (``qe_status``, ``tdx_module_status``) may have.
+
+    Args:
+        part: as `Claims.details` names it.
+        accepted: the policy's ``tcb_status``.
+        whole: the converged status of the platform.
+    """
+    words = dict.fromkeys((_UP_TO_DATE, *accepted))
+    if whole in accepted and whole in _SAY_OUT_OF_DATE[part]:
+        words |= {_OUT_OF_DATE: None}
+    return tuple(words)
+
+
 def asked(name: str, got: str, wanted: str, *, passed: bool, source: str, fix: str) -> Check:
     """A check whose code is its name with ``-not-accepted``."""
     return Check(
@@ -83,15 +97,13 @@ def asked(name: str, got: str, wanted: str, *, passed: bool, source: str, fix: s
 
 def _part_statuses(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:
     """The quoting enclave and the module by themselves: of their words the whole's shows `OutOfDate` alone."""
-    for part, say_out_of_date in _SAY_OUT_OF_DATE.items():
+    for part, fix in _MEND.items():
         got = claims.details.get(part)
         if got is None and part != "qe_status":  # SGX, and TDX modules that have no levels
             continue
-        accepted = dict.fromkeys((_UP_TO_DATE, *rules.tcb_status))
-        if claims.tcb_status in say_out_of_date.intersection(rules.tcb_status):
-            accepted |= {_OUT_OF_DATE: None}
-        yield accepted_word(f"{tee}.{part.replace('_', '-')}", str(got), tuple(accepted),
-                            source=_status_source(tee, rules), fix=_MEND[part])  # fmt: skip
+        accepted = accepted_for_part(part, rules.tcb_status, claims.tcb_status)
+        yield accepted_word(f"{tee}.{part.replace('_', '-')}", str(got), accepted,
+                            source=_status_source(tee, rules), fix=fix)  # fmt: skip
 
 
 def _advisories(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:

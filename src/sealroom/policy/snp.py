@@ -9,12 +9,19 @@ from sealroom.evidence import Check, Claims
 from sealroom.policy.checks import accepted_bytes, accepted_word, left_open
 from sealroom.policy.model import Policy, SnpRules
 
-__all__ = ["snp_checks"]
+__all__ = ["ALLOWANCES", "snp_checks"]
+
+ALLOWANCES = {
+    "guest_debug": "debug",
+    "migrate_ma": "migrate_ma",
+    "smt_allowed": "smt",
+    "cxl_allowed": "cxl",
+    "chip_id_masked": "masked_chip_id",
+}
+"""Flags of SNP claims, and what a policy must name to let each pass."""
 
 _HOST_VMPL = 0xFFFFFFFF
-_ASKED_ELSEWHERE = frozenset(
-    {"guest_debug", "migrate_ma", "smt_allowed", "cxl_allowed", "chip_id_masked", "committed_tcb_above_current"}
-)
+_ASKED_ELSEWHERE = frozenset(ALLOWANCES) | {"committed_tcb_above_current"}
 """Flags of SNP claims for which there is a check of their own; ``vmpl_N`` too."""
 
 
@@ -88,13 +95,13 @@ def _vmpl(rules: SnpRules, claims: Claims) -> Check:
 
 
 def _guest_policy(rules: SnpRules, claims: Claims) -> Iterator[Check]:
-    for name, flag, allowance, fix in (
-        ("debug", "guest_debug", "debug", "start the guest without DEBUG: with it, the host reads its memory"),
-        ("migration-agent", "migrate_ma", "migrate_ma", "start the guest without MIGRATE_MA"),
-        ("smt", "smt_allowed", "smt", 'start the guest without SMT, or accept it: [snp] allow = ["smt"]'),
-        ("cxl", "cxl_allowed", "cxl", 'start the guest without CXL, or accept it: [snp] allow = ["cxl"]'),
+    for name, flag, fix in (
+        ("debug", "guest_debug", "start the guest without DEBUG: with it, the host reads its memory"),
+        ("migration-agent", "migrate_ma", "start the guest without MIGRATE_MA"),
+        ("smt", "smt_allowed", 'start the guest without SMT, or accept it: [snp] allow = ["smt"]'),
+        ("cxl", "cxl_allowed", 'start the guest without CXL, or accept it: [snp] allow = ["cxl"]'),
     ):
-        found = flag in claims.flags
+        found, allowance = flag in claims.flags, ALLOWANCES[flag]
         yield Check(
             name=f"snp.{name}",
             got="allowed by the guest policy" if found else "not allowed by the guest policy",
