@@ -74,9 +74,13 @@ class IntelVendor:
             changes: fields of its `CertificateForm` that are to differ, such as ``validity`` or ``subject``.
         """
         held: Authority = getattr(self, name)
-        form = replace(_form(name, _curve_key(held), _curve_key(self.root)), **changes)
+        form = replace(self.form(name), **changes)
         authorities: dict[str, Any] = {name: _authority(form, held.key, issuer or self.root)}
         return replace(self, **authorities)
+
+    def form(self, name: str) -> CertificateForm:
+        """What stands in the honest certificate of ``name``, as in `reissued`."""
+        return _form(name, _curve_key(getattr(self, name)), _curve_key(self.root))
 
     def pck(self, form: PckForm, key: PublicKey) -> CertificateForm:
         """The form of an honest PCK certificate."""
