@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sealroom.cli.collateral_intel import intel_items
 from sealroom.cli.input_files import read_input
+from sealroom.collateral.archive import MAX_ARCHIVE, is_archive, read_archive
 from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import Collateral, Tee
 from sealroom.pem import as_pem
@@ -27,6 +28,8 @@ def collateral_from(paths: Sequence[Path], tee: Tee = Tee.SNP) -> Collateral:
         MisuseError: a path can not be read, or there are two leaves or two lists.
         MalformedError: a file that was named is neither certificate nor revocation list.
     """
+    if len(paths) == 1 and paths[0].is_file() and is_archive(raw := read_input(paths[0], limit=MAX_ARCHIVE)):
+        return read_archive(raw).collateral
     if tee in {Tee.TDX, Tee.SGX}:
         return Collateral(
             items=intel_items((path, read_input(path, limit=_LIMIT), named) for path, named in _files(paths))

@@ -33,7 +33,9 @@ def gym(
     tdx_check: Annotated[Path | None, typer.Option(help="The check program of go-tdx-guest.")] = None,
     snp_check: Annotated[Path | None, typer.Option(help="The check program of go-sev-guest.")] = None,
 ) -> None:
-    """Mutate every valid vector at or below DIRECTORY and report every wrong verdict.
+    """Forge evidence in thousands of ways; none may pass.
+
+    Every valid vector at or below DIRECTORY is mutated, and every wrong verdict reported.
 
     Exit status 0 only if our own verifier refused every forgery and accepted every original. What other verifiers
     say is reported, and changes no status.

@@ -26,6 +26,7 @@ VERBS = {
     "proxy": "sealroom.cli.proxy",
     "verify": "sealroom.cli.verify",
     "collect": "sealroom.cli.collect",
+    "collateral": "sealroom.cli.collateral",
     "measure": "sealroom.cli.measure",
     "inspect": "sealroom.cli.inspect",
     "policy": "sealroom.cli.policy",

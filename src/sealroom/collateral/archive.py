@@ -53,8 +53,8 @@ class CollateralArchive:
 
 
 def is_archive(raw: bytes) -> bool:
-    """Whether ``raw`` looks like one."""
-    return _FORMAT.encode() in raw[:256]
+    """Whether ``raw`` looks like one: a CBOR map that names the format."""
+    return raw[:1] != b"" and 0xA0 <= raw[0] <= 0xB7 and _FORMAT.encode() in raw
 
 
 def read_archive(raw: bytes) -> CollateralArchive:
