@@ -1,8 +1,10 @@
-"""The simulated machine is made once: its root's key takes seconds."""
+"""The simulated machines are made once: the keys of a root take seconds."""
 
 import pytest
+from intel_machine import IntelMachine
 from policy_machine import Machine, honest_document
 
+from sealroom.testing.dcap import DcapPlatform
 from sealroom.testing.snp import SnpPlatform
 
 
@@ -10,3 +12,8 @@ from sealroom.testing.snp import SnpPlatform
 def machine() -> Machine:
     platform = SnpPlatform.create()
     return Machine(platform=platform, document=honest_document(platform))
+
+
+@pytest.fixture(scope="session")
+def intel() -> IntelMachine:
+    return IntelMachine(platform=DcapPlatform.create())
