@@ -115,7 +115,14 @@ def kernel_digest(kernel: bytes, algorithm: str = "sha384") -> bytes:
 
 
 def cmdline_digest(cmdline: str, *, has_initrd: bool) -> bytes:
-    """The digest of a command line: OVMF adds where the initrd is, and the NUL counts."""
+    """The digest of a command line: OVMF adds where the initrd is, and the NUL counts.
+
+    Raises:
+        MisuseError: ``measure.cmdline``: a NUL in it, or more than ASCII, which OVMF does not read as UTF-8.
+    """
+    if not cmdline.isascii() or "\x00" in cmdline:
+        raise MisuseError("measure.cmdline", "what OVMF makes of this line is not known here",
+                          got=ascii(cmdline)[:60], expected="ASCII without NUL")  # fmt: skip
     return _hash((cmdline + (_INITRD_WORD if has_initrd else "") + "\x00").encode("utf-16-le"))
 
 
