@@ -101,7 +101,7 @@ class TcbInfoForm:
 
     def _document(self) -> Mapping[str, Any]:
         head: dict[str, Any] = {"id": self.id} if self.version == 3 else {}
-        head |= {"version": self.version, **_window(self.window), "fmspc": self.fmspc.hex().upper(),
+        head |= {"version": self.version, **_window(self.window), "fmspc": self.fmspc.hex(),
                  "pceId": self.pce_id.hex(), "tcbType": 0,
                  "tcbEvaluationDataNumber": self.evaluation_number}  # fmt: skip
         if self.id == "TDX":
