@@ -6,13 +6,12 @@ answer (56860 section 7.3, MSG_REPORT_RSP) is a status, a size, and the report a
 
 import ctypes
 import errno
-import fcntl
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from sealroom.errors import UnavailableError
+from sealroom.tees._tsm.collect_device import device_request
 
 __all__ = [
     "GET_EXT_REPORT",
@@ -82,11 +81,7 @@ class SevGuestDevice:
         Raises:
             OSError: as the kernel gives it.
         """
-        device = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.ioctl(device, number, request)
-        finally:
-            os.close(device)
+        device_request(self.path, number, request)
 
     def extended_report(self, report_data: bytes, *, vmpl: int) -> tuple[bytes, bytes]:
         """The report and the host's certificate table (empty if the host has none that fits).

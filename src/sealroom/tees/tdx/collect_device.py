@@ -7,14 +7,13 @@ four bytes of length, most significant first, then a message of little-endian nu
 
 import ctypes
 import errno
-import fcntl
-import os
 import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 from sealroom.errors import MalformedError, UnavailableError
+from sealroom.tees._tsm.collect_device import device_request
 
 __all__ = ["GET_REPORT", "QUOTE_PORT", "QuoteService", "TdReportRequest", "TdxGuestDevice"]
 
@@ -54,11 +53,7 @@ class TdxGuestDevice:
         Raises:
             OSError: as the kernel gives it.
         """
-        device = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.ioctl(device, number, request)
-        finally:
-            os.close(device)
+        device_request(self.path, number, request)
 
     def td_report(self, report_data: bytes) -> bytes:
         """The TDREPORT (1024 bytes) over ``report_data`` (64 bytes).
