@@ -6,7 +6,7 @@ Sorting decides nothing: what is put into the wrong place here is refused by ver
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sealroom.cli.collateral_intel import intel_items
+from sealroom.cli.collateral_intel import File, intel_items
 from sealroom.cli.input_files import read_input
 from sealroom.collateral.archive import MAX_ARCHIVE, is_archive, read_archive
 from sealroom.errors import MalformedError, MisuseError
@@ -21,40 +21,52 @@ _CA_TRUE = b"\x01\x01\xff"
 _LIMIT = 1024 * 1024
 
 
-def collateral_from(paths: Sequence[Path], tee: Tee = Tee.SNP) -> Collateral:
+def collateral_from(paths: Sequence[Path], tee: Tee, evidence: bytes) -> Collateral:
     """The items that ``tee`` asks for, from files and folders; what is none of them in a folder is passed over.
 
+    Args:
+        paths: files and folders.
+        tee: of the evidence.
+        evidence: which the collateral is for; untrusted.
+
     Raises:
-        MisuseError: a path can not be read, or there are two leaves or two lists.
-        MalformedError: a file that was named is neither certificate nor revocation list.
+        MisuseError: a path can not be read, or several files could be one item.
+        MalformedError: a file that was named is no collateral.
     """
     if len(paths) == 1 and paths[0].is_file() and is_archive(raw := read_input(paths[0], limit=MAX_ARCHIVE)):
         return read_archive(raw).collateral
-    if tee in {Tee.TDX, Tee.SGX}:
-        return Collateral(
-            items=intel_items((path, read_input(path, limit=_LIMIT), named) for path, named in _files(paths))
-        )
+    return Collateral(items=_SORTERS.get(tee, _amd)(_files(paths), tee, evidence))
+
+
+def _intel(files: Iterator[File], tee: Tee, evidence: bytes) -> dict[str, bytes]:
+    return intel_items(files, tee=tee, quote=evidence)
+
+
+def _amd(files: Iterator[File], _tee: Tee, _evidence: bytes) -> dict[str, bytes]:
     certificates: dict[bytes, Certificate] = {}
     lists: list[bytes] = []
-    for path, named in _files(paths):
-        raw = read_input(path, limit=_LIMIT)
+    for file in files:
         try:
-            certificates |= {found.fingerprint: found for found in read_certificates(raw)}
+            certificates |= {found.fingerprint: found for found in read_certificates(file.raw)}
         except MalformedError as not_certificates:
-            if _is_crl(raw):
-                lists.append(raw)
-            elif named:
+            if _is_crl(file.raw):
+                lists.append(file.raw)
+            elif file.named:
                 raise not_certificates from None
-    return Collateral(items=_sorted(list(certificates.values()), lists))
+    return _sorted(list(certificates.values()), lists)
 
 
-def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
+_SORTERS = {Tee.SNP: _amd, Tee.TDX: _intel, Tee.SGX: _intel}
+
+
+def _files(paths: Sequence[Path]) -> Iterator[File]:
     for path in paths:
         if path.is_dir():
-            yield from ((child, False) for child in sorted(path.iterdir()) if child.is_file()
-                        and child.stat().st_size <= _LIMIT)  # fmt: skip
+            for child in sorted(path.iterdir()):
+                if child.is_file() and child.stat().st_size <= _LIMIT:
+                    yield File(child, read_input(child, limit=_LIMIT), named=False)
         else:
-            yield path, True
+            yield File(path, read_input(path, limit=_LIMIT), named=True)
 
 
 def _is_crl(raw: bytes) -> bool:

@@ -36,7 +36,7 @@ class Exhibit:
         self.is_bundle = is_bundle(raw)
         if not self.is_bundle:
             self._tee = tee or _recognised(raw)
-            self._collateral = collateral_from(collateral, self._tee)
+            self._collateral = collateral_from(collateral, self._tee, raw)
 
     def statement(self) -> RoomStatement | None:
         """What the room says of itself; None of a bare report. As good as the verdict of `under`."""
