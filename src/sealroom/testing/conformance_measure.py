@@ -1,6 +1,7 @@
 """Runs measurement vectors: SNP launches, TDX firmware and direct boot, SIGSTRUCTs, Nitro images."""
 
 import hashlib
+import re
 from dataclasses import replace
 
 from sealroom.evidence import TrustRoots
@@ -18,33 +19,37 @@ from sealroom.measure.mrtd import measure_mrtd
 from sealroom.measure.sigstruct import read_sigstruct
 from sealroom.measure.snp_launch import SnpLaunch, measure_snp
 from sealroom.measure.td_hob import OVMF_RANGES, HobRange, td_hob_digest
+from sealroom.testing.measurement_claims import compared
 from sealroom.testing.outcome import Outcome
 from sealroom.testing.vector_store import VectorCase
 
 __all__ = ["run_direct_boot", "run_eif", "run_mrtd", "run_sigstruct", "run_snp_launch"]
 
-_MORE_VCPUS = "launch_digest_4_vcpus"
+_MORE_VCPUS = re.compile(r"launch_digest_(\d+)_vcpus?")
+_OF_FIRMWARE = re.compile(r"snp_launch_digest_(qemu|ec2|gce)_(\d+)_vcpus?")
+_MODEL = "EPYC-v4"
 
 
 def run_snp_launch(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001 - one signature for all runners
     """``snp-launch``: the launch digest."""
     launch = SnpLaunch(
         firmware=case.file(case.input["firmware"]),
-        vcpus=_integer(case.input["vcpus"]),
-        vcpu_type=str(case.input["vcpu_type"]),
+        vcpus=_integer(case.input.get("vcpus", 1)),
+        vcpu_type=str(case.input.get("vcpu_type", _MODEL)),
         features=_integer(case.input.get("guest_features", 1)),
         vmm=str(case.input.get("vmm", "qemu")),
         kernel=_optional_file(case, "kernel"),
         initrd=_optional_file(case, "initrd"),
         cmdline=str(case.input["cmdline"]) if "cmdline" in case.input else None,
-        firmware_digest=_digest(case, "firmware_digest"),
+        firmware_digest=_bytes(case, "firmware_digest"),
         svsm=_optional_file(case, "svsm"),
         vars_size=_integer(case.input.get("vars_size", 0)),
     )
     fields: dict[str, object] = {"launch_digest": measure_snp(launch).hex()}
-    if _MORE_VCPUS in (case.expect.fields or {}):
-        fields[_MORE_VCPUS] = measure_snp(replace(launch, vcpus=4)).hex()
-    return Outcome(fields=fields)
+    for name in case.expect.fields or {}:
+        if asked := _MORE_VCPUS.fullmatch(name):
+            fields[name] = measure_snp(replace(launch, vcpus=int(asked[1]))).hex()
+    return compared(case, fields)
 
 
 def run_mrtd(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
@@ -60,10 +65,11 @@ def run_mrtd(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
             for one in measured.image.sections
         ],
     }  # fmt: skip
-    if "snp_launch_digest_gce_1_vcpu" in (case.expect.fields or {}):
-        launch = SnpLaunch(firmware=case.evidence, vcpus=1, vcpu_type="EPYC-v4", vmm="gce")
-        fields["snp_launch_digest_gce_1_vcpu"] = measure_snp(launch).hex()
-    return Outcome(fields=fields)
+    for name in case.expect.fields or {}:
+        if asked := _OF_FIRMWARE.fullmatch(name):
+            launch = SnpLaunch(firmware=case.evidence, vcpus=int(asked[2]), vcpu_type=_MODEL, vmm=asked[1])
+            fields[name] = measure_snp(launch).hex()
+    return compared(case, fields)
 
 
 def run_direct_boot(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
@@ -73,27 +79,26 @@ def run_direct_boot(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: AR
     if "memory_bytes" in given:
         memory, ranges = _integer(given["memory_bytes"]), _ranges(case)
         fields["td_hob_sha384"] = td_hob_digest(memory, ranges).hex()
-    if "cfv" in given:
-        cfv = hashlib.sha384(case.file(given["cfv"])).digest()
+    cfv = hashlib.sha384(case.file(given["cfv"])).digest() if "cfv" in given else _bytes(case, "cfv_sha384")
+    if cfv is not None:
         fields["cfv_sha384"] = cfv.hex()
-        acpi = case.input["acpi_digests"]
-        assert isinstance(acpi, dict)  # noqa: S101 - else the vector is at fault, which is told as a crash
+    acpi = given.get("acpi_digests")
+    if cfv is not None and "memory_bytes" in given and isinstance(acpi, dict):
         table_loader, rsdp, tables = (bytes.fromhex(acpi[name]) for name in ("table_loader", "rsdp", "tables"))
+        inputs = Rtmr0Inputs(memory=memory, cfv_digest=cfv, acpi_digests=(table_loader, rsdp, tables), ranges=ranges)
+        order, entry = _bytes(case, "boot_order_data"), _bytes(case, "boot0000_data")
         fields["rtmr0"] = rtmr0(
-            Rtmr0Inputs(
-                memory=memory, cfv_digest=cfv, acpi_digests=(table_loader, rsdp, tables), ranges=ranges,
-                boot_order=bytes.fromhex(str(given["boot_order_data"])),
-                boot_entry=bytes.fromhex(str(given["boot0000_data"])),
-            )
+            replace(inputs, boot_order=inputs.boot_order if order is None else order,
+                    boot_entry=inputs.boot_entry if entry is None else entry)
         ).hex()  # fmt: skip
     fields |= _kernel_fields(case)
-    return Outcome(fields=fields)
+    return compared(case, fields)
 
 
 def _kernel_fields(case: VectorCase) -> dict[str, object]:
     fields: dict[str, object] = {}
     kernel, cmdline, initrd = (
-        _digest(case, name) for name in ("kernel_authenticode_sha384", "cmdline_utf16_sha384", "initrd_sha384")
+        _bytes(case, name) for name in ("kernel_authenticode_sha384", "cmdline_utf16_sha384", "initrd_sha384")
     )
     initrd_file = case.file(case.input["initrd"]) if "initrd" in case.input else None
     if initrd_file is not None:
@@ -102,7 +107,8 @@ def _kernel_fields(case: VectorCase) -> dict[str, object]:
         image = case.file(case.input["kernel"])
         if case.input.get("kernel_setup_header_patched"):
             image = patched_kernel(image, memory=_integer(case.input["memory_bytes"]),
-                                   initrd_size=len(initrd_file or b""))  # fmt: skip
+                                   initrd_size=len(initrd_file or b""), cmdline=str(case.input.get("cmdline", "")),
+                                   )  # fmt: skip
         kernel = kernel_digest(image)
         fields["kernel_authenticode_sha256"] = kernel_digest(image, "sha256").hex()
         fields["kernel_authenticode_sha384"] = kernel.hex()
@@ -121,8 +127,9 @@ def _kernel_fields(case: VectorCase) -> dict[str, object]:
 def run_sigstruct(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
     """``sgx-sigstruct``: MRENCLAVE, MRSIGNER, and whether it can be debugged."""
     signed = read_sigstruct(case.evidence)
-    return Outcome(
-        fields={
+    return compared(
+        case,
+        {
             "mrenclave": signed.mr_enclave.hex(),
             "mrsigner": signed.mr_signer.hex(),
             "isv_prod_id": signed.isv_prod_id,
@@ -135,15 +142,16 @@ def run_sigstruct(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG0
             "miscselect": f"{signed.misc_select:08x}",
             "debug_allowed_by_attributes": signed.debug_allowed,
             "debug_forbidden_by_mask": signed.debug_forbidden,
-        }
+        },
     )
 
 
 def run_eif(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
     """``nitro-eif``: the PCRs."""
     image = measure_eif(case.evidence)
-    return Outcome(
-        fields={
+    return compared(
+        case,
+        {
             "pcr0": image.pcr0.hex(),
             "pcr1": image.pcr1.hex(),
             "pcr2": image.pcr2.hex(),
@@ -152,7 +160,7 @@ def run_eif(case: VectorCase, roots: TrustRoots) -> Outcome:  # noqa: ARG001
             "version": image.version,
             "arch": image.arch,
             "image_name": image.image_name,
-        }
+        },
     )
 
 
@@ -160,7 +168,7 @@ def _optional_file(case: VectorCase, name: str) -> bytes | None:
     return case.file(case.input[name]) if case.input.get(name) else None
 
 
-def _digest(case: VectorCase, name: str) -> bytes | None:
+def _bytes(case: VectorCase, name: str) -> bytes | None:
     return bytes.fromhex(str(case.input[name])) if name in case.input else None
 
 
