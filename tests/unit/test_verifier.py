@@ -123,7 +123,7 @@ def test_evidence_of_another_key_configuration_is_refused(world: _World) -> None
     assert error.code == "binding.report-data"
 
 
-def test_evidence_with_an_old_nonce_is_refused_as_a_replay(world: _World) -> None:
+def test_fault_27_evidence_that_answers_a_nonce_of_somebody_else_is_refused_as_a_replay(world: _World) -> None:
     error = world.refusal(world.bundle().encode(), nonce=b"\x0b" * 32)
 
     assert isinstance(error, UnverifiedError)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,7 @@ __all__ = ["check", "fetch", "register", "show"]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A collateral bundle.")]
 _FINGERPRINT = 64
+_LEAF = "-leaf"
 
 
 def register(app: typer.Typer) -> None:
@@ -62,12 +64,15 @@ def fetch(
     with naming(evidence):
         needed = what_is_needed(tee, raw, product=product)
     kept = None if cache is None else CollateralCache(cache)
-    archive = kept.get(needed.name, now) if kept is not None else None
+    subject = needed.name if isinstance(needed, AmdRequest) else f"{needed.name}-{update}"
+    archive = kept.get(subject, now) if kept is not None else None
     if archive is None:
-        archive = _fetched(needed, now, service=service, update=update, timeout=timeout,
-                           leaf=None if leaf is None else read_input(leaf))  # fmt: skip
+        at_hand = read_input(leaf) if leaf is not None else _kept_leaf(kept, subject, now)
+        items = _fetched(needed, service=service, update=update, timeout=timeout, leaf=at_hand)
+        archive = _archive(needed, subject, now, items)
         if kept is not None:
             kept.put(archive)
+            _keep_leaf(kept, archive)
     _write(output, archive.encode())
     until = "unknown" if archive.holds_until is None else archive.holds_until.isoformat()
     typer.echo(f"{archive.subject}: {len(archive.collateral.items)} items, holds until {until}", err=True)
@@ -113,20 +118,34 @@ def check(
                + (", SIMULATED" if claims.simulated else ""))  # fmt: skip
 
 
+def _archive(needed: Request, subject: str, now: datetime, items: dict[str, bytes]) -> CollateralArchive:
+    collateral = Collateral(items=items)
+    return CollateralArchive(tee=needed.tee, subject=subject, fetched_at=now, holds_until=earliest_end(collateral),
+                             collateral=collateral)  # fmt: skip
+
+
+def _kept_leaf(kept: CollateralCache | None, subject: str, now: datetime) -> bytes | None:
+    """AMD's service limits its callers hard, and a chip's certificate for a version never changes in meaning."""
+    found = None if kept is None else kept.get(subject + _LEAF, now)
+    return None if found is None else found.collateral.items.get("leaf")
+
+
+def _keep_leaf(kept: CollateralCache, archive: CollateralArchive) -> None:
+    if (leaf := archive.collateral.items.get("leaf")) is not None:
+        kept.put(replace(archive, subject=archive.subject + _LEAF, holds_until=None,
+                         collateral=Collateral(items={"leaf": leaf})))  # fmt: skip
+
+
 def _fetched(
-    needed: Request, now: datetime, *, service: str | None, update: str, timeout: float, leaf: bytes | None
-) -> CollateralArchive:
+    needed: Request, *, service: str | None, update: str, timeout: float, leaf: bytes | None
+) -> dict[str, bytes]:
     transport = Transport(timeout=timeout)
     try:
         if isinstance(needed, AmdRequest):
-            items = fetch_amd(needed, transport, service=service or AMD_SERVICE, leaf=leaf)
-        else:
-            items = fetch_intel(needed, transport, IntelOptions(service=service or INTEL_SERVICE, update=update))
+            return fetch_amd(needed, transport, service=service or AMD_SERVICE, leaf=leaf)
+        return fetch_intel(needed, transport, IntelOptions(service=service or INTEL_SERVICE, update=update))
     finally:
         transport.close()
-    collateral = Collateral(items=items)
-    return CollateralArchive(tee=needed.tee, subject=needed.name, fetched_at=now,
-                             holds_until=earliest_end(collateral), collateral=collateral)  # fmt: skip
 
 
 def _read(file: Path) -> CollateralArchive:

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from sealroom.cli.main import _run
 from sealroom.collateral.archive import CollateralArchive, read_archive
 from sealroom.collateral.cache import CollateralCache
+from sealroom.collateral.fetch.amd import vcek_path
 from sealroom.errors import MalformedError, MisuseError, SealroomError
-from sealroom.evidence import Collateral, Tee
+from sealroom.evidence import Collateral, Tee, Validity
+from sealroom.tees.needs import what_is_needed
 from sealroom.testing.dcap import SimulatedTdx
-from sealroom.testing.vendor_service import pccs_replies, serving
+from sealroom.testing.pki import CrlForm
+from sealroom.testing.vendor_service import kds_replies, pccs_replies, serving
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DATA = bytes(range(64))
@@ -124,6 +127,40 @@ def test_fetch_show_and_check_from_end_to_end(tmp_path, td, quote, capsys):
     assert json.loads(capsys.readouterr().out)["simulated"] is True
     assert run(*checked, "--at", "2029-06-01T00:00:00Z") == 4
     assert run("collateral", "check", bundle, "--evidence", quote, "--at", "2026-06-01T00:00:00Z") == 4
+
+
+def test_a_kept_data_set_is_not_handed_out_for_another(tmp_path, td, quote):
+    replies = pccs_replies(td.platform.collateral(Tee.TDX), fmspc=td.platform.pck.fmspc)
+    with serving(replies) as service:
+        fetched = (
+            "collateral",
+            "fetch",
+            quote,
+            "-o",
+            tmp_path / "x",
+            "--service",
+            service.address,
+            "--cache",
+            tmp_path,
+        )
+        assert run(*fetched) == 0
+        assert run(*fetched, "--update", "early") == 0
+    assert [path for path in service.asked if "update=early" in path]
+
+
+def test_a_chips_certificate_is_asked_for_once_for_ever(tmp_path, snp_platform):
+    report, vendor = tmp_path / "report.bin", snp_platform.vendor
+    report.write_bytes(snp_platform.sign(snp_platform.report_values()))
+    needed = what_is_needed(Tee.SNP, report.read_bytes())
+    ended = Validity(not_before=datetime(2025, 1, 1, tzinfo=UTC), not_after=datetime(2025, 2, 1, tzinfo=UTC))
+    replies = kds_replies({vcek_path(needed): snp_platform.leaf}, product=needed.product, chain=vendor.chain(),
+                          crl=vendor.crl(CrlForm(validity=ended)))  # fmt: skip
+    with serving(replies) as service:
+        fetched = ("collateral", "fetch", report, "-o", tmp_path / "x", "--service", service.address)
+        for _ in range(3):
+            assert run(*fetched, "--cache", tmp_path / "kept") == 0
+    assert sum("blSPL" in path for path in service.asked) == 1
+    assert sum(path.endswith("/crl") for path in service.asked) == 3
 
 
 def test_a_fetch_that_fails_writes_nothing(tmp_path, quote, capsys):
