@@ -2,6 +2,7 @@
 
 bytes ─describe→ Description(kind, content)        describe.py: which reader fits
                                                    evidence.py: bundles, reports, statements
+                                                   quotes.py: TDX and SGX quotes
                                                    certificates.py: certificates and revocation lists
                                                    documents.py: policies, JSON, tokens, key lists, sealed models
 """

@@ -19,6 +19,7 @@ from sealroom.cli.inspecting.evidence import (
     describe_snp_report,
     describe_statement,
 )
+from sealroom.cli.inspecting.quotes import describe_quote, looks_like_quote
 from sealroom.cli.inspecting.tree import Description
 from sealroom.errors import MalformedError
 from sealroom.kbs.init_data import parse_init_data
@@ -29,8 +30,8 @@ __all__ = ["describe", "describe_directory"]
 
 _DER_SEQUENCES = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a short form would be shorter than any certificate
 _KNOWN = (
-    "evidence bundles, SNP reports, certificates and CRLs (PEM or DER), policies, init data, room configurations, "
-    "room statements, key configurations, JSON, JWS and JWE, folders of sealed models"
+    "evidence bundles, SNP reports, TDX and SGX quotes, certificates and CRLs (PEM or DER), policies, init data, "
+    "room configurations, room statements, key configurations, JSON, JWS and JWE, folders of sealed models"
 )
 
 
@@ -108,6 +109,7 @@ def _is_snp_report(raw: bytes) -> bool:
 
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Description]], ...] = (
     (lambda raw: raw[:1] != b"" and 0xA0 <= raw[0] <= 0xBF, describe_bundle),
+    (looks_like_quote, describe_quote),
     (_is_snp_report, describe_snp_report),
     (lambda raw: raw.lstrip()[:1] in (b"{", b"[") and _toml(raw) is None, _describe_json),
     (lambda raw: b"PRIVATE KEY-----" in raw[:2000], _describe_private_key),

@@ -1,9 +1,11 @@
 """Bundles, reports and statements as trees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sealroom.channel.key_config import parse_key_configs
 from sealroom.cli.inspecting.certificates import describe_certificates, describe_crl
+from sealroom.cli.inspecting.documents import describe_json
+from sealroom.cli.inspecting.quotes import describe_quote
 from sealroom.cli.inspecting.tree import Description, Tree, shown_bytes
 from sealroom.collateral import BundleMember, parse_bundle
 from sealroom.errors import MalformedError, UnverifiedError
@@ -17,7 +19,12 @@ from sealroom.tees.snp.tcb import Product, product_of_cpuid, read_tcb
 __all__ = ["describe_bundle", "describe_key_configs", "describe_snp_report", "describe_statement"]
 
 _TCB_FIELDS = ("current_tcb", "reported_tcb", "committed_tcb", "launch_tcb")
-_COLLATERAL = {"leaf": describe_certificates, "chain": describe_certificates, "crl": describe_crl}
+_COLLATERAL = {
+    "leaf": describe_certificates, "chain": describe_certificates, "crl": describe_crl,
+    "tcb_info_response": describe_json, "qe_identity_response": describe_json,
+    "tcb_info_issuer_chain": describe_certificates, "qe_identity_issuer_chain": describe_certificates,
+    "pck_crl_issuer_chain": describe_certificates, "pck_crl": describe_crl, "root_ca_crl": describe_crl,
+}  # fmt: skip
 
 
 def describe_bundle(raw: bytes) -> Description:
@@ -85,7 +92,7 @@ def _tcb(product: Product, raw: bytes, name: str) -> Tree:
 
 
 def _member(member: BundleMember) -> Tree:
-    evidence = _read(describe_snp_report, member.raw) if member.tee is Tee.SNP else shown_bytes(member.raw)
+    evidence = _read(_EVIDENCE[member.tee], member.raw) if member.tee in _EVIDENCE else shown_bytes(member.raw)
     items: dict[str, Tree] = {}
     for name, item in member.collateral.items.items():
         reader = _COLLATERAL.get(name)
@@ -98,3 +105,10 @@ def _read(reader: Callable[[bytes], Description], raw: bytes) -> Tree:
         return reader(raw).content
     except (MalformedError, UnverifiedError) as error:
         return f"can not be read: {error}"
+
+
+_EVIDENCE: Mapping[Tee, Callable[[bytes], Description]] = {
+    Tee.SNP: describe_snp_report,
+    Tee.TDX: describe_quote,
+    Tee.SGX: describe_quote,
+}
