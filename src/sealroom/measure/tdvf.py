@@ -105,4 +105,6 @@ def _fits(raw_size: int, address: int, memory_size: int) -> bool:
 
 
 def _malformed(what: str, got: str, expected: str) -> MalformedError:
-    return MalformedError("measure.tdvf", f"the firmware image {what}", got=got, expected=expected)
+    return MalformedError("measure.tdvf", f"the firmware image {what}", got=got, expected=expected,
+                          hint="give the whole image for TDX, code and variables in one (OVMF.fd, OVMF.inteltdx.fd)",
+                          )  # fmt: skip
