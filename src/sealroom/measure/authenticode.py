@@ -77,8 +77,8 @@ def _section_data(image: bytes, table: int, count: int) -> list[tuple[int, int]]
 
 
 def _number(image: bytes, at: int, size: int) -> int:
-    if at < 0 or at + size > len(image):
-        raise _malformed("ends inside its headers", f"0x{max(at, 0):x}")
+    if at + size > len(image):
+        raise _malformed("ends inside its headers", f"0x{at:x}")
     return int(struct.unpack_from({2: "<H", 4: "<I"}[size], image, at)[0])
 
 

@@ -82,6 +82,8 @@ def put(at, number, size=4, image=IMAGE):
         b"MZ",
         b"\x7fELF" + bytes(1000),
         put(0, 0x4D5A, 2)[:64],
+        put(0, 0x5A4E, 2),
+        put(64, 0x4551),
         put(0x3C, 0xFFFFFFF0),
         put(0x3C, 0),
         put(OPTIONAL, 0x30B, 2),
@@ -112,3 +114,8 @@ def test_no_change_to_the_headers_raises_anything_foreign(data):
     for _ in range(data.draw(st.integers(1, 4))):
         image[data.draw(st.integers(0, 0x1FF))] = data.draw(st.integers(0, 255))
     assert refusal(authenticode, bytes(image[: data.draw(st.integers(0, len(image)))])) in {"", "measure.not-pe"}
+
+
+def test_an_image_larger_than_any_is_refused_before_it_is_hashed(monkeypatch):
+    monkeypatch.setattr("sealroom.measure.authenticode.MAX_IMAGE", len(IMAGE) - 1)
+    assert refusal(authenticode, IMAGE) == "measure.not-pe"

@@ -66,7 +66,7 @@ def test_how_much_memory_is_low(memory, low):
     assert max(start + size for start, size in sizes) == (low if low == memory else 4 * GIB + memory - low)
 
 
-@pytest.mark.parametrize("memory", [0, -4096, 4095, 1 << 49, 8 * MIB])
+@pytest.mark.parametrize("memory", [0, -4096, GIB + 1, 1 << 49, 8 * MIB])
 def test_memory_that_can_not_be_is_refused(memory):
     with pytest.raises(MisuseError) as refused:
         td_hob(memory)
@@ -200,8 +200,16 @@ def test_a_video_mode_that_qemu_refuses_is_refused(line):
 
 @pytest.mark.parametrize(
     "kernel",
-    [pe_image(), b"", linux()[:0x237], linux(protocol=0x202), linux(load_flags=0), b"HdrS" * 300],
-    ids=["no-header", "empty", "cut", "old", "low", "elsewhere"],
+    [
+        pe_image(),
+        b"",
+        linux()[:0x237],
+        linux(protocol=0x202),
+        linux(load_flags=0),
+        b"HdrS" * 300,
+        linux().replace(b"HdrS", b"HdrT"),
+    ],
+    ids=["no-header", "empty", "cut", "old", "low", "elsewhere", "other"],
 )
 def test_a_kernel_that_is_not_a_linux_is_not_patched(kernel):
     with pytest.raises(MalformedError) as refused:

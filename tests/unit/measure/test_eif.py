@@ -1,8 +1,11 @@
 """Nitro enclave images: PCRs by hand, the signature over PCR0, and images that do not hold together."""
 
 import base64
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 from hypothesis import given, settings
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 from made_images import (
     cbor,
     eif,
+    enclave_key,
+    head,
     image_signer,
     metadata,
     pcr,
@@ -115,6 +120,19 @@ def test_an_image_that_does_not_hold_together_is_refused(image):
         measure_eif(image)
     assert refused.value.code == "eif.malformed"
     assert refused.value.got
+
+
+def test_more_sections_than_the_header_has_room_for_are_refused():
+    full = ((1, b"k"), (2, b"c"), *((3, b"r"),) * 30)
+    assert measure_eif(eif(full)).pcr2 == pcr(b"r" * 29)
+    assert refusal(measure_eif, eif(full, count=33)) == "eif.malformed"
+
+
+def test_sections_with_something_between_them_are_refused():
+    """Bytes that no register covers and the image hides: the last section moved, and four bytes put before it."""
+    at = int.from_bytes(IMAGE[28 + 8 * 4 : 28 + 8 * 5], "big")
+    moved = IMAGE[: 28 + 8 * 4] + (at + 4).to_bytes(8, "big") + IMAGE[28 + 8 * 5 : at] + b"hide" + IMAGE[at:]
+    assert refusal(measure_eif, with_checksum(moved)) == "eif.malformed"
 
 
 def test_any_change_shows_in_the_checksum():
@@ -231,6 +249,26 @@ def test_a_signed_statement_without_a_register_is_refused():
     for said in ({}, [], {"register_index": 0}, {"register_index": "0", "register_value": []}):
         section = cbor([{"signing_certificate": list(pem), "signature": list(signed_payload(cbor(said)))}])
         assert refusal(read_signatures, section) == "eif.signature-section"
+
+
+def test_a_large_section_and_a_member_twice_are_refused_though_they_would_hold():
+    certificate, signature = list(image_signer()[1]), list(signed_payload(statement(PCR0)))
+    right = {"signing_certificate": certificate, "signature": signature}
+    assert refusal(read_signatures, cbor([right | {"more": [0] * 1000}])) == ""
+    assert refusal(read_signatures, cbor([right | {"more": [0] * 40_000}])) == "eif.signature-section"
+    twice = head(4, 1) + head(5, 3) + b"".join(map(cbor, ("signature", signature, *sum(right.items(), ()))))
+    assert refusal(read_signatures, twice) == "eif.signature-section"
+
+
+def test_a_key_that_does_not_go_with_the_algorithm_is_refused():
+    mixed = signature_section(PCR0, curve="secp256r1", algorithm=-35)
+    assert refusal(read_signatures, mixed) == "eif.signature-section"
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "RSA")])
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    key = enclave_key()
+    rsa = x509.CertificateBuilder(name, name, key.public_key(), 1, at, at + timedelta(days=1)).sign(key, SHA256())
+    section = signature_section(PCR0, certificate=rsa.public_bytes(Encoding.PEM))
+    assert refusal(read_signatures, section) == "eif.signature-section"
 
 
 def test_two_signature_sections_are_refused():

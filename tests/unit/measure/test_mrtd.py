@@ -6,7 +6,18 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_images import PAGE, SEV_RESET, TDX_OFFSET, TDX_SECTIONS, refusal, tdx_firmware, u32, with_table
+from made_images import (
+    FOOTER,
+    PAGE,
+    SEV_RESET,
+    TDX_DESCRIPTOR,
+    TDX_OFFSET,
+    TDX_SECTIONS,
+    refusal,
+    tdx_firmware,
+    u32,
+    with_table,
+)
 
 from sealroom.errors import MalformedError
 from sealroom.measure.guid_table import MAX_FIRMWARE, read_guid_table
@@ -179,3 +190,38 @@ def test_as_many_sections_as_there_may_be():
     with pytest.raises(MalformedError) as refused:
         measure_mrtd(tdx_firmware([BFV, *TDX_SECTIONS[1:2] * 64]))
     assert str(refused.value.got).startswith("65 sections")
+
+
+def test_tables_that_claim_more_than_the_image_has_before_them():
+    """Entries that fill the image to its first byte, and a table that goes on; or that leaves less than an entry."""
+    for claimed, filled in ((0xFFFF, PAGE - 50), (PAGE - 32, PAGE - 50 - 5)):
+        image = bytearray(PAGE)
+        image[-50:-32] = struct.pack("<H", claimed) + with_guid(FOOTER)
+        image[-68:-50] = struct.pack("<H", filled) + with_guid(TDX_OFFSET)
+        assert refusal(read_guid_table, bytes(image)) == "measure.firmware-table"
+
+
+def with_tail(offset, tail):
+    """An image that ends with ``tail``, behind the table, and whose metadata are said to be ``offset`` from the end."""
+    image = with_table(b"", {TDX_OFFSET: u32(offset)})
+    return image[: -len(tail)] + tail
+
+
+@pytest.mark.parametrize(
+    "firmware",
+    [
+        with_tail(8, with_guid(TDX_DESCRIPTOR) + b"TDVF" + u32(48)),
+        with_tail(16, with_guid(TDX_DESCRIPTOR) + struct.pack("<4sIII", b"TDVF", 48, 1, 1)),
+        with_table(FIRMWARE[:-0x400], {TDX_OFFSET: u32(0x400) + bytes(4)}),
+    ],
+    ids=["head", "sections", "offset"],
+)
+def test_metadata_that_end_behind_the_image_are_refused(firmware):
+    assert refusal(read_tdvf, firmware) == "measure.tdvf"
+
+
+def test_an_offset_larger_than_the_image_does_not_count_from_its_other_end():
+    entry = FIRMWARE[-50 - 18 - 4 : -50 - 18]
+    offset = int.from_bytes(entry, "little")
+    assert refusal(read_tdvf, FIRMWARE) == ""
+    assert refusal(read_tdvf, FIRMWARE[:-72] + u32(offset + len(FIRMWARE)) + FIRMWARE[-68:]) == "measure.tdvf"

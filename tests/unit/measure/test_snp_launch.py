@@ -211,6 +211,7 @@ def test_a_launch_that_can_not_be_so_is_refused(code, launch):
         ("measure.firmware-metadata", sev_firmware([(0x800000, 2 * PAGE, 3)])),
         ("measure.firmware-metadata", sev_firmware([(0x800000, 2 * PAGE, 0x10)])),
         ("measure.firmware-metadata", sev_firmware(hashes_at=0x810FFF)),
+        ("measure.firmware-metadata", sev_firmware([(0, 0x8001000, 1), (0, 0x8000000, 1)])),
         ("measure.firmware-table", sev_firmware(reset=0)),
     ],
 )
