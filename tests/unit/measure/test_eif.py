@@ -232,10 +232,12 @@ def entry(**changed):
         b"\x9b" + b"\xff" * 8,
         b"\x9f\xff",
         b"\xa2\x00\x00\x00\x00",
+        b"\x81\xa1\x80\x00",
+        b"\x81\xa1\x40\x00",
         b"\xfb" + bytes(8),
         b"\x5b" + b"\xff" * 8,
     ],
-    ids=range(23),
+    ids=range(25),
 )
 def test_a_signature_section_that_can_not_be_read_is_refused(section):
     with pytest.raises(MalformedError) as refused:

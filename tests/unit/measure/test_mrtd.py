@@ -202,7 +202,7 @@ def test_tables_that_claim_more_than_the_image_has_before_them():
 
 
 def with_tail(offset, tail):
-    """An image that ends with ``tail``, behind the table, and whose metadata are said to be ``offset`` from the end."""
+    """An image that ends with ``tail``, behind the table, and whose metadata are said to be ``offset`` before it."""
     image = with_table(b"", {TDX_OFFSET: u32(offset)})
     return image[: -len(tail)] + tail
 

@@ -55,12 +55,10 @@ def measure_snp_guest(  # noqa: PLR0913 - one for each input of the measurement
         firmware_digest=parse_hex_option(firmware_digest, option="--firmware-digest", size=48),
     )  # fmt: skip
     values = _values(launch, vcpus, vcpu_type, None if features is None else _number(features))
-    given = {"command line": cmdline, "digest after the firmware's pages": firmware_digest}
     tell(
         Measured(
             values=values,
-            inputs=sources(firmware=image, kernel=started, initrd=ramdisk, svsm=below)
-            | {name: text for name, text in given.items() if text is not None},
+            inputs=sources(firmware=image, kernel=started, initrd=ramdisk, svsm=below) | _words(launch),
             not_covered=_not_covered(launch),
             changes_with=_changes_with(launch),
             policy=f'[snp]\nmeasurement = ["{next(iter(values.values())) if len(values) == 1 else _CHOOSE}"]',
@@ -79,6 +77,13 @@ def _values(launch: SnpLaunch, vcpus: int | None, model: str | None, features: i
     bits = (features,) if features is not None else FEATURES[:1] if launch.svsm is not None else FEATURES
     found = likely_launches(launch, vcpus=_LIKELY_VCPUS if vcpus is None else (vcpus,), types=models, features=bits)
     return {_name(one): digest.hex() for one, digest in found}
+
+
+def _words(launch: SnpLaunch) -> dict[str, str]:
+    """Inputs that are no files."""
+    seed = launch.firmware_digest
+    line = {} if launch.cmdline is None else {"command line": launch.cmdline}
+    return line | ({} if seed is None else {"digest after the firmware's pages": seed.hex()})
 
 
 def _name(launch: SnpLaunch) -> str:

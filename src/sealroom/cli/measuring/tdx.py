@@ -65,11 +65,8 @@ def measure_td(  # noqa: PLR0913 - one for each input of the measurement
         "mr_td": measured.per_page.hex(),
         _TWO_PASS: measured.two_pass.hex(),
         "mr_td (every region measured, early Google Cloud)": measured.all_regions.hex(),
-    } | _rtmr0(measured, memory, acpi)
-    if started is not None:
-        values |= _direct_boot(started, ramdisk, cmdline or "", memory)
-    elif ramdisk is not None or cmdline is not None:
-        raise MisuseError("measure.kernel", "an initrd or command line goes with a kernel", expected="--kernel")
+    }
+    values |= _rtmr0(measured, memory, acpi) | _direct_boot(started, ramdisk, cmdline, memory)
     given = {"command line": cmdline, "memory": None if memory is None else f"{memory} MiB"}
     tell(
         Measured(
@@ -121,14 +118,20 @@ def _rtmr0(measured: Mrtd, memory: int | None, acpi: list[Source | None]) -> dic
     return values
 
 
-def _direct_boot(kernel: Source, initrd: Source | None, cmdline: str, memory: int | None) -> dict[str, str]:
+def _direct_boot(
+    kernel: Source | None, initrd: Source | None, cmdline: str | None, memory: int | None
+) -> dict[str, str]:
+    if kernel is None:
+        if initrd is not None or cmdline is not None:
+            raise MisuseError("measure.kernel", "an initrd or command line goes with a kernel", expected="--kernel")
+        return {}
     values = {"rtmr1": rtmr1(kernel_digest(kernel.content)).hex()}
     if is_linux(kernel.content):
         size = 0 if initrd is None else len(initrd.content)
-        changed = patched_kernel(kernel.content, initrd_size=size, cmdline=cmdline,
+        changed = patched_kernel(kernel.content, initrd_size=size, cmdline=cmdline or "",
                                  memory=_MUCH_MEMORY if memory is None else memory << 20)  # fmt: skip
         values[_OLD_QEMU] = rtmr1(kernel_digest(changed)).hex()
-    line = cmdline_digest(cmdline, has_initrd=initrd is not None)
+    line = cmdline_digest(cmdline or "", has_initrd=initrd is not None)
     values["rtmr2"] = rtmr2(line, None if initrd is None else hashlib.sha384(initrd.content).digest()).hex()
     return values
 
