@@ -41,6 +41,7 @@ __all__ = [
     "public_key_of",
     "require_aware",
     "require_in_window",
+    "verify_ca",
     "verify_chain",
     "verify_crl",
 ]
@@ -116,6 +117,20 @@ def verify_chain(
     for certificate in chain:
         require_in_window(certificate.validity, at, f"the certificate {certificate.subject}")
     return VerifiedChain(certificates=chain, validity=_meet([certificate.validity for certificate in chain]))
+
+
+def verify_ca(
+    certificate: Certificate, *, issuer: Certificate, schemes: frozenset[SignatureScheme], at: datetime
+) -> None:
+    """Verify that ``issuer`` (a root, itself already verified) made ``certificate`` a CA that is valid at ``at``.
+
+    Raises:
+        UnverifiedError: ``x509.*``: a step does not hold.
+    """
+    require_aware(at)
+    _require_issued(certificate, issuer, intermediates_below=1, schemes=schemes)
+    _require_ca(certificate)
+    require_in_window(certificate.validity, at, f"the certificate {certificate.subject}")
 
 
 def verify_crl(
@@ -196,14 +211,20 @@ def _require_issued(
                               got=str(issuer.subject), expected=str(certificate.issuer))  # fmt: skip
     _require_understood(issuer)
     _require_understood(certificate)
-    is_ca, path_length = _basic_constraints(issuer)
-    usage = _key_usage(issuer)
-    if not is_ca or (usage is not None and not usage & _KEY_CERT_SIGN):
-        raise UnverifiedError("x509.not-a-ca", f"{issuer.subject} may not issue certificates")
+    path_length = _require_ca(issuer)
     if path_length is not None and intermediates_below > path_length:
         raise UnverifiedError("x509.path-length", f"{issuer.subject} may not have so many CAs below it",
                               got=intermediates_below, expected=f"at most {path_length}")  # fmt: skip
     _require_signature(certificate, issuer, schemes, f"the certificate {certificate.subject}")
+
+
+def _require_ca(issuer: Certificate) -> int | None:
+    """How many CAs may stand below this one; None: any number."""
+    is_ca, path_length = _basic_constraints(issuer)
+    usage = _key_usage(issuer)
+    if not is_ca or (usage is not None and not usage & _KEY_CERT_SIGN):
+        raise UnverifiedError("x509.not-a-ca", f"{issuer.subject} may not issue certificates")
+    return path_length
 
 
 def _require_end_entity(leaf: Certificate) -> None:

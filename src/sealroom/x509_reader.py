@@ -47,6 +47,8 @@ MAX_CERTIFICATE = 16 * 1024
 MAX_CRL = 4 * 1024 * 1024
 MAX_PEM = 256 * 1024
 """Bytes. Sizes are checked before anything is read: what is read here may come from anybody."""
+MAX_CERTIFICATES = 16
+"""In one PEM text."""
 
 _COMMON_NAME = "2.5.4.3"
 _BOOLEAN_TRUE = b"\x01\x01\xff"
@@ -130,6 +132,8 @@ class RevocationList:
         DER has one encoding for a number: where that stands nowhere in the entries, no entry has it. Entries with
         something critical in them are read all the same, since that may be a reason to refuse the list.
         """
+        if serial < 0:  # no CA may give one, and whoever did gets no short cut
+            return serial in self.revoked
         number = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
         encoded = bytes((INTEGER, len(number))) + number
         if encoded not in self.entries and _BOOLEAN_TRUE not in self.entries:
@@ -159,7 +163,11 @@ def read_certificates(raw: bytes) -> tuple[Certificate, ...]:
     if not is_pem(raw):
         return (_certificate(raw),)
     _require_size(raw, MAX_PEM, "PEM text")
-    return tuple(_certificate(block) for block in read_pem(raw, "CERTIFICATE"))
+    blocks = read_pem(raw, "CERTIFICATE")
+    if len(blocks) > MAX_CERTIFICATES:
+        raise MalformedError("x509.too-many", "a PEM text has more certificates than any that we read",
+                             got=len(blocks), expected=f"at most {MAX_CERTIFICATES}")  # fmt: skip
+    return tuple(_certificate(block) for block in blocks)
 
 
 def read_crl(raw: bytes) -> RevocationList:

@@ -16,7 +16,7 @@ from sealroom.tees._dcap.qe_identity import QeIdentity, read_qe_identity
 from sealroom.tees._dcap.remembered import Remembered
 from sealroom.tees._dcap.signed_json import signed_body, verify_signature
 from sealroom.tees._dcap.tcb_info import TcbInfo, read_tcb_info
-from sealroom.x509_chain import public_key, require_in_window, verify_chain, verify_crl
+from sealroom.x509_chain import public_key, require_in_window, verify_ca, verify_chain, verify_crl
 from sealroom.x509_reader import Certificate, RevocationList, SignatureScheme, printable, read_certificates
 
 __all__ = ["ITEMS", "SCHEMES", "VerifiedCollateral", "crl_bytes", "verify_collateral"]
@@ -77,7 +77,7 @@ def _verify(
     # step 3 of cpu-tee.md 2.5: the lists; absence is a failure, never "nothing revoked"
     root_crl = verify_crl(crl_bytes(collateral.require("root_ca_crl")), issuer=root, schemes=SCHEMES, at=at)
     pck_crl = verify_crl(crl_bytes(collateral.require("pck_crl")), issuer=issuer, schemes=SCHEMES, at=at)
-    _require_crl_issuer(collateral, root, issuer)
+    crl_issuer = _require_crl_issuer(collateral, root, issuer, root_crl, at)
     # step 6
     body, signer = _signed(collateral, "tcb_info", "tcbInfo", root, root_crl, at)
     tcb_info = read_tcb_info(body)
@@ -89,7 +89,7 @@ def _verify(
     _require_id(qe_identity.id, _QE_OF[tee], "dcap.qe-identity-id", "enclaveIdentity.id")
     require_in_window(qe_identity.validity, at, "the QE identity")
     validity = root_crl.validity
-    for window in (pck_crl.validity, signer, tcb_info.validity, qe_signer, qe_identity.validity):
+    for window in (pck_crl.validity, crl_issuer, signer, tcb_info.validity, qe_signer, qe_identity.validity):
         validity = validity.meet(window)
     return VerifiedCollateral(
         tcb_info=tcb_info, qe_identity=qe_identity, root_crl=root_crl, pck_crl=pck_crl, validity=validity
@@ -113,7 +113,7 @@ def _signed(
                               expected=f"{_SIGNER}, issued by the root itself")  # fmt: skip
     require_not_revoked(signer, root_crl)
     key = public_key(signer)
-    if not isinstance(key, ec.EllipticCurvePublicKey):
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise UnverifiedError("dcap.collateral-signer", "the collateral's signer has no key on the curve P-256")
     verify_signature(body, signature, key, area=area)
     return body, chain.validity
@@ -127,17 +127,32 @@ def require_not_revoked(certificate: Certificate, crl: RevocationList) -> None:
                               hint="this platform, or this signer, is no longer to be trusted")  # fmt: skip
 
 
-def _require_crl_issuer(collateral: Collateral, root: Certificate, issuer: Certificate) -> None:
-    """The list's own chain, where one came along, names the CA that issued the quote's certificate."""
+def _require_crl_issuer(
+    collateral: Collateral, root: Certificate, issuer: Certificate, root_crl: RevocationList, at: datetime
+) -> Validity:
+    """The window of the list's own CA, whose chain, where one came along, has to hold.
+
+    It is the CA that issued the quote's certificate, by name and key. Its certificate may be another: a CA's key can
+    be certified anew, as that of the TCB signer was.
+    """
     pem = collateral.items.get("pck_crl_issuer_chain")
     if pem is None:
-        return
+        return issuer.validity
     chain = read_certificates(pem)
-    if [certificate.fingerprint for certificate in chain] != [issuer.fingerprint, root.fingerprint]:
+    ours = [(issuer.subject.der, issuer.public_key), (root.subject.der, root.public_key)]
+    if [(certificate.subject.der, certificate.public_key) for certificate in chain] != ours:
         raise UnverifiedError("dcap.pck-crl-issuer", "the revocation list came with the chain of another CA",
                               where="pck_crl_issuer_chain",
                               got=", ".join(str(certificate.subject) for certificate in chain),
                               expected=f"{issuer.subject}, {root.subject}")  # fmt: skip
+    if chain[1].fingerprint != root.fingerprint:
+        raise UnverifiedError("dcap.pck-crl-issuer", "the revocation list came with the chain of another root",
+                              where="pck_crl_issuer_chain", got=f"sha256:{chain[1].fingerprint.hex()}",
+                              expected=f"sha256:{root.fingerprint.hex()}")  # fmt: skip
+    if chain[0].fingerprint != issuer.fingerprint:
+        verify_ca(chain[0], issuer=root, schemes=SCHEMES, at=at)
+        require_not_revoked(chain[0], root_crl)
+    return chain[0].validity
 
 
 def _require_id(got: str, expected: str, code: str, where: str) -> None:

@@ -30,11 +30,11 @@ class Members:
         return name in self._values
 
     def text(self, name: str) -> str:
-        """A string."""
+        """A string of printable ASCII: all that Intel writes, and all that a terminal or a log should get."""
         value = self._values.get(name)
-        if not isinstance(value, str):
-            raise self._malformed("is no string", name, _kind(value), "a string")
-        return value
+        if not _is_text(value):
+            raise self._malformed("is no string of printable ASCII", name, _kind(value), "a string")
+        return str(value)
 
     def integer(self, name: str, high: int) -> int:
         """A whole number from 0 to ``high``."""
@@ -64,8 +64,10 @@ class Members:
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings; empty if there is none."""
         values = self._values.get(name, ())
-        if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-            raise self._malformed("is no list of strings", name, _kind(values), "a list of strings")
+        if not isinstance(values, list | tuple) or not all(map(_is_text, values)):
+            raise self._malformed(
+                "is no list of strings of printable ASCII", name, _kind(values), "a list of strings"
+            )
         return tuple(values)
 
     def inner(self, name: str) -> "Members":
@@ -93,5 +95,12 @@ class Members:
         return MalformedError(self._area, f"{place} {what}", where=place, got=got, expected=expected)
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable()
+
+
 def _kind(value: object) -> str:
-    return "nothing" if value is None else f"{value!r:.40}"
+    """A value for an error: of what can be deep or long only its type, or its beginning."""
+    if isinstance(value, str):
+        return ascii(value[:40])
+    return "nothing" if value is None else str(value) if type(value) in {int, bool} else type(value).__name__

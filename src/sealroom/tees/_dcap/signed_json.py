@@ -68,9 +68,11 @@ def read_object(body: bytes, *, area: str) -> Mapping[str, Any]:
         MalformedError: ``AREA``.
     """
     try:
+        # decoded here: json would guess other encodings too, and let half a surrogate pass
         value = json.loads(
-            body, object_pairs_hook=_members, parse_int=_integer, parse_float=_no_number, parse_constant=_no_number
-        )
+            body.decode("utf-8"), object_pairs_hook=_members, parse_int=_integer, parse_float=_no_number,
+            parse_constant=_no_number,
+        )  # fmt: skip
     except (ValueError, RecursionError) as reason:
         raise _malformed(area, "is not JSON", str(reason)[:100], "one object, no member twice") from None
     if not isinstance(value, dict):
@@ -86,7 +88,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _MAX_DIGITS:
+    if len(digits.lstrip("-")) > _MAX_DIGITS:
         raise ValueError("a number is larger than any that is read")
     return int(digits)
 
