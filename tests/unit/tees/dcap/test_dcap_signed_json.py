@@ -205,7 +205,7 @@ def test_a_flood_of_any_kind_costs_little_time_and_memory(flood, size):
         with contextlib.suppress(SealroomError):
             signed_body(raw, "tcbInfo", area="test.area")
         assert process_time() - began < 2
-        assert tracemalloc.get_traced_memory()[1] < 3 * size
+        assert tracemalloc.get_traced_memory()[1] < 4 * size  # a slice, and what the last error holds
         tracemalloc.stop()
 
 
