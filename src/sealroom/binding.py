@@ -15,7 +15,7 @@ Key release to the broker does not use this: it follows the KBS protocol to the 
 import hashlib
 from enum import StrEnum
 
-__all__ = ["REPORT_DATA_SIZE", "Label", "report_data"]
+__all__ = ["REPORT_DATA_SIZE", "Label", "carried", "report_data"]
 
 REPORT_DATA_SIZE = 64
 """Bytes of report data in TDX, SNP, SGX and CCA evidence."""
@@ -30,12 +30,24 @@ class Label(StrEnum):
     GPU_NONCE = "gpu-nonce"
 
 
+_CARRIES_DIGEST = frozenset({"nvidia", "azure-vtpm", "tpm", "gcp"})
+"""TEEs whose field for the verifier's choice is short: 32 bytes of a GPU's nonce, 50 of a vTPM's."""
+
+
 def report_data(label: Label, *parts: bytes) -> bytes:
     """Return the 64 bytes that evidence for ``label`` must carry to vouch for ``parts``."""
     digest = hashlib.sha512(_DOMAIN + _frame(label.value.encode()) + len(parts).to_bytes(4, "big"))
     for part in parts:
         digest.update(_frame(part))
     return digest.digest()
+
+
+def carried(tee: str, data: bytes) -> bytes:
+    """What evidence of ``tee`` carries for the report data ``data``: itself, or its SHA-256 where the field is short.
+
+    Hashed and never cut: of a cut value, the part that was cut off would be bound to nothing.
+    """
+    return hashlib.sha256(data).digest() if tee in _CARRIES_DIGEST else data
 
 
 def _frame(part: bytes) -> bytes:

@@ -133,6 +133,12 @@ class TrustRoots:
     """
 
     insecure_simulated: frozenset[bytes] = frozenset()
+    """SHA-256 of a simulated root's DER; for evidence without a chain, of its key's SubjectPublicKeyInfo, DER."""
+    token_signers: frozenset[bytes] = frozenset()
+    """SHA-256 of the SubjectPublicKeyInfo of keys that sign a verification service's tokens: the relying party's own
+    choice, since no vendor root stands above them."""
+    device_keys: frozenset[bytes] = frozenset()
+    """The same of attestation keys that were enrolled by hand, for devices whose evidence brings no chain."""
 
 
 E_co = TypeVar("E_co", bound=Evidence, covariant=True)
@@ -189,6 +195,8 @@ class Claims:
     simulated: bool
     validity: Validity
     warrant: InitVar[Warrant]
+    inner: "Claims | None" = None
+    """What the silicon itself said, where ``tee`` is a wrapper that a cloud puts around it."""
 
     def __post_init__(self, warrant: Warrant) -> None:
         warrant.covers(self)

@@ -9,7 +9,7 @@ that a remembered result can not make a verdict weaker than a fresh one. Only si
 remembered, so that a stranger can not push them out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -57,6 +57,18 @@ _DIGITAL_SIGNATURE, _KEY_CERT_SIGN, _CRL_SIGN = 1 << 0, 1 << 5, 1 << 6
 
 _MAX_CHAIN = 6
 
+_ECDSA: Mapping[SignatureScheme, hashes.HashAlgorithm] = {
+    SignatureScheme.ECDSA_SHA256: hashes.SHA256(),
+    SignatureScheme.ECDSA_SHA384: hashes.SHA384(),
+    SignatureScheme.ECDSA_SHA512: hashes.SHA512(),
+}
+_RSA: Mapping[SignatureScheme, tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]] = {
+    SignatureScheme.RSA_PSS_SHA384: (padding.PSS(padding.MGF1(hashes.SHA384()), salt_length=48), hashes.SHA384()),
+    SignatureScheme.RSA_PKCS1_SHA256: (padding.PKCS1v15(), hashes.SHA256()),
+    SignatureScheme.RSA_PKCS1_SHA384: (padding.PKCS1v15(), hashes.SHA384()),
+    SignatureScheme.RSA_PKCS1_SHA512: (padding.PKCS1v15(), hashes.SHA512()),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedChain:
@@ -79,7 +91,13 @@ class VerifiedChain:
 
 
 def verify_chain(
-    leaf: bytes, issuers: bytes, *, anchors: frozenset[bytes], schemes: frozenset[SignatureScheme], at: datetime
+    leaf: bytes,
+    issuers: bytes,
+    *,
+    anchors: frozenset[bytes],
+    schemes: frozenset[SignatureScheme],
+    at: datetime,
+    understood: frozenset[str] = frozenset(),
 ) -> VerifiedChain:
     """Verify that ``leaf`` leads, through ``issuers`` in their order, to one of ``anchors``.
 
@@ -91,6 +109,9 @@ def verify_chain(
        every critical extension understood, scheme accepted, signature good.
     4. The leaf is no CA.
     5. Every window contains ``at``.
+
+    Args:
+        understood: identifiers of further extensions that may be critical, because the caller obeys them itself.
 
     Raises:
         MalformedError: something is not a certificate.
@@ -110,9 +131,9 @@ def verify_chain(
     _require_anchor(chain[-1], anchors)
     # 3.
     for depth, (certificate, issuer) in enumerate(pairwise(chain)):
-        _require_issued(certificate, issuer, intermediates_below=depth, schemes=schemes)
+        _require_issued(certificate, issuer, intermediates_below=depth, schemes=schemes, understood=understood)
     # 4.
-    _require_end_entity(first)
+    _require_end_entity(first, understood)
     # 5.
     for certificate in chain:
         require_in_window(certificate.validity, at, f"the certificate {certificate.subject}")
@@ -204,13 +225,18 @@ def _require_anchor(root: Certificate, anchors: frozenset[bytes]) -> None:
 
 
 def _require_issued(
-    certificate: Certificate, issuer: Certificate, *, intermediates_below: int, schemes: frozenset[SignatureScheme]
+    certificate: Certificate,
+    issuer: Certificate,
+    *,
+    intermediates_below: int,
+    schemes: frozenset[SignatureScheme],
+    understood: frozenset[str] = frozenset(),
 ) -> None:
     if certificate.issuer.der != issuer.subject.der:
         raise UnverifiedError("x509.issuer-name", f"{certificate.subject} was not issued by the next certificate",
                               got=str(issuer.subject), expected=str(certificate.issuer))  # fmt: skip
-    _require_understood(issuer)
-    _require_understood(certificate)
+    _require_understood(issuer, understood)
+    _require_understood(certificate, understood)
     path_length = _require_ca(issuer)
     if path_length is not None and intermediates_below > path_length:
         raise UnverifiedError("x509.path-length", f"{issuer.subject} may not have so many CAs below it",
@@ -227,16 +253,16 @@ def _require_ca(issuer: Certificate) -> int | None:
     return path_length
 
 
-def _require_end_entity(leaf: Certificate) -> None:
-    _require_understood(leaf)
+def _require_end_entity(leaf: Certificate, understood: frozenset[str]) -> None:
+    _require_understood(leaf, understood)
     usage = _key_usage(leaf)
     if _basic_constraints(leaf)[0] or (usage is not None and not usage & _DIGITAL_SIGNATURE):
         raise UnverifiedError("x509.not-an-end-entity", f"{leaf.subject} is not a key for signing evidence")
 
 
-def _require_understood(certificate: Certificate) -> None:
+def _require_understood(certificate: Certificate, besides: frozenset[str]) -> None:
     critical = {oid for oid, extension in certificate.extensions.items() if extension.critical}
-    unknown = sorted(critical - _UNDERSTOOD)
+    unknown = sorted(critical - _UNDERSTOOD - besides)
     if unknown:
         raise UnverifiedError("x509.critical-extension", f"{certificate.subject} has a critical extension that is "
                               "not understood", got=", ".join(unknown))  # fmt: skip
@@ -299,16 +325,15 @@ def _require_signature(
 def _signature_holds(spki: bytes, scheme: SignatureScheme, message: bytes, signature: bytes) -> None:
     """Raise `InvalidSignature` or return; only a return is remembered."""
     key = _load_key(spki)
-    if scheme is SignatureScheme.RSA_PSS_SHA384:
-        if not isinstance(key, rsa.RSAPublicKey):
-            raise InvalidSignature
-        pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
-        key.verify(signature, message, pss, hashes.SHA384())
-    else:
+    if scheme in _ECDSA:
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise InvalidSignature
-        digest = hashes.SHA256() if scheme is SignatureScheme.ECDSA_SHA256 else hashes.SHA384()
-        key.verify(signature, message, ec.ECDSA(digest))
+        key.verify(signature, message, ec.ECDSA(_ECDSA[scheme]))
+    else:
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise InvalidSignature
+        how, digest = _RSA[scheme]
+        key.verify(signature, message, how, digest)
 
 
 @lru_cache(maxsize=256)

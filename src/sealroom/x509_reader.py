@@ -61,6 +61,10 @@ class SignatureScheme(Enum):
     RSA_PSS_SHA384 = "RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt of 48 bytes"
     ECDSA_SHA256 = "ECDSA with SHA-256"
     ECDSA_SHA384 = "ECDSA with SHA-384"
+    ECDSA_SHA512 = "ECDSA with SHA-512"
+    RSA_PKCS1_SHA256 = "RSASSA-PKCS1-v1_5 with SHA-256"
+    RSA_PKCS1_SHA384 = "RSASSA-PKCS1-v1_5 with SHA-384"
+    RSA_PKCS1_SHA512 = "RSASSA-PKCS1-v1_5 with SHA-512"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +353,10 @@ def _algorithm_identifiers() -> dict[bytes, SignatureScheme]:
     known = {
         bytes.fromhex("300a06082a8648ce3d040302"): SignatureScheme.ECDSA_SHA256,
         bytes.fromhex("300a06082a8648ce3d040303"): SignatureScheme.ECDSA_SHA384,
+        bytes.fromhex("300a06082a8648ce3d040304"): SignatureScheme.ECDSA_SHA512,
+        bytes.fromhex("300d06092a864886f70d01010b0500"): SignatureScheme.RSA_PKCS1_SHA256,
+        bytes.fromhex("300d06092a864886f70d01010c0500"): SignatureScheme.RSA_PKCS1_SHA384,
+        bytes.fromhex("300d06092a864886f70d01010d0500"): SignatureScheme.RSA_PKCS1_SHA512,
     }
     for null in (b"\x05\x00", b""):
         sha384 = _tlv(0x30, bytes.fromhex("0609608648016503040202") + null)

@@ -25,8 +25,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("evidence", "binding", "fixed_layout", "der", "pem", "toml_keys"),
     ("statement", "x509_reader"),
     ("x509_chain",),
-    ("tees", "collateral", "channel", "kbs", "sealed", "measure"),
+    ("cbor", "jose"),
+    ("measure",),
+    ("tees", "collateral", "channel", "kbs", "sealed"),
     ("policy",),
+    ("ear",),
     ("verifier",),
     ("tees.*.collect", "collateral.fetch", "collateral.cache", "sealed.stores", "engines", "clouds"),
     ("collect",),
@@ -38,6 +41,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
+
+
+WRAPPERS = {"azure_vtpm", "gcp"}
+"""What a cloud puts around another TEE gets the verifier of the inner one from the registry."""
 
 
 def place_of(module: str) -> tuple[int, str]:
@@ -112,6 +119,8 @@ def test_a_tee_never_imports_another_tee():
         for imported in imports_of(module):
             other = imported.split(".")
             if other[:2] == ["sealroom", "tees"] and len(other) > 2 and other[2] != parts[2] and other[2][0] != "_":
+                if other[2] == "registry" and parts[2] in WRAPPERS:
+                    continue
                 wrong.append(f"{module} imports {imported}")
     assert wrong == []
 
