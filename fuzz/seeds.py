@@ -15,8 +15,8 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sealroom.collateral import BundleMember, EvidenceBundle
-from sealroom.evidence import Collateral, Tee
+from sealroom.collateral import EvidenceBundle
+from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.pem import as_pem
 from sealroom.statement import RoomStatement
 from sealroom.tees.snp.certificate_table import GUIDS
@@ -82,9 +82,11 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         forms = (crl, crl.hex().encode() + b"\n", as_pem(crl, label="X509 CRL"))
         yield from (("revocation-list", raw) for raw in forms)
     yield "statement", stated()
-    member = BundleMember(label="cpu", tee=Tee.SNP, raw=next(reports())[1],
-                          collateral=Collateral(items={"leaf": leaf, "chain": b"chain"}))  # fmt: skip
-    yield "evidence-bundle", EvidenceBundle(statement=stated(), evidence=(member,)).encode()
+    cpu = CollectedEvidence(tee=Tee.SNP, raw=next(reports())[1],
+                            collateral=Collateral(items={"leaf": leaf, "chain": b"chain"}))  # fmt: skip
+    gpu = CollectedEvidence(tee=Tee.NVIDIA, raw=b"gpu", collateral=Collateral(items={"cert_chain": b"chain"}))
+    yield "evidence-bundle", EvidenceBundle.of(stated(), cpu).encode()
+    yield "evidence-bundle", EvidenceBundle.of(stated(), cpu, {"gpu0": gpu}).encode()
     yield "certificate-table", table(leaf, root.certificate)
     yield from (("event-log", raw) for raw in logs())
     yield from images()

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from sealroom.errors import MalformedError, MisuseError
 
-__all__ = ["CborKey", "CborValue", "Tagged", "encode_cbor", "read_cbor", "read_cbor_prefix"]
+__all__ = ["CborKey", "CborValue", "Tagged", "cbor_head", "encode_cbor", "read_cbor", "read_cbor_prefix"]
 
 MAX_DEPTH = 16
 MAX_ITEMS = 4096
@@ -70,23 +70,24 @@ def encode_cbor(value: CborValue) -> bytes:  # noqa: PLR0911 - one row for each 
         return bytes([_SIMPLE << 5 | (_NULL if value is None else _TRUE if value else _FALSE)])
     match value:
         case int():
-            return _head(_UINT, value) if value >= 0 else _head(_NEGATIVE, -1 - value)
+            return cbor_head(_UINT, value) if value >= 0 else cbor_head(_NEGATIVE, -1 - value)
         case bytes():
-            return _head(_BYTES, len(value)) + value
+            return cbor_head(_BYTES, len(value)) + value
         case str():
-            return _head(_TEXT, len(text := value.encode())) + text
+            return cbor_head(_TEXT, len(text := value.encode())) + text
         case list():
-            return _head(_ARRAY, len(value)) + b"".join(map(encode_cbor, value))
+            return cbor_head(_ARRAY, len(value)) + b"".join(map(encode_cbor, value))
         case dict():
             pairs = sorted((encode_cbor(key), encode_cbor(item)) for key, item in value.items())
-            return _head(_MAP, len(value)) + b"".join(key + item for key, item in pairs)
+            return cbor_head(_MAP, len(value)) + b"".join(key + item for key, item in pairs)
         case Tagged():
-            return _head(_TAG, value.tag) + encode_cbor(value.value)
+            return cbor_head(_TAG, value.tag) + encode_cbor(value.value)
         case _:
             raise MisuseError("cbor.not-written", "a value of this type is not written", got=type(value).__name__)
 
 
-def _head(major: int, number: int) -> bytes:
+def cbor_head(major: int, number: int) -> bytes:
+    """The shortest head for ``number`` under a major type (RFC 8949 section 3)."""
     for size, info in ((0, number), (1, 24), (2, 25), (4, 26), (8, 27)):
         if number < (24 if size == 0 else 1 << (8 * size)):
             return bytes([major << 5 | info]) + (number.to_bytes(size, "big") if size else b"")

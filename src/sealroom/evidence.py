@@ -232,9 +232,19 @@ class Appraisal:
     """SHA-256 over the policy document's bytes."""
     claims: Claims
     warrant: InitVar[Warrant]
+    devices: tuple[Claims, ...] = ()
+    """What the devices say that the CPU's evidence vouches for."""
 
     def __post_init__(self, warrant: Warrant) -> None:
         warrant.covers(self)
+
+    @property
+    def validity(self) -> Validity:
+        """When all of the evidence holds: the CPU's window and that of every device."""
+        window = self.claims.validity
+        for device in self.devices:
+            window = window.meet(device.validity)
+        return window
 
     @property
     def accepted(self) -> bool:

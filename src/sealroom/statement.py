@@ -9,14 +9,16 @@ import binascii
 import json
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
 
+from sealroom.device_statement import DeviceStatement, read_devices, write_devices
 from sealroom.errors import MalformedError, SealroomError
+from sealroom.evidence import CollectedEvidence
 
 __all__ = [
     "DIGEST_SIZE",
@@ -28,7 +30,7 @@ __all__ = [
     "statement_members",
 ]
 
-STATEMENT_VERSION = 1
+STATEMENT_VERSION = 2
 MAX_STATEMENT_SIZE = 64 * 1024
 NONCE_SIZE = 32
 DIGEST_SIZE = 32
@@ -62,7 +64,8 @@ class RoomStatement:
     software_version: str
     created_at: datetime
     not_after: datetime
-    devices: tuple[()] = ()
+    devices: tuple[DeviceStatement, ...] = ()
+    """In the order of their names."""
 
     def encode(self) -> bytes:
         """The canonical bytes, which the evidence binds.
@@ -73,6 +76,15 @@ class RoomStatement:
         raw = _canonical(statement_members(self))
         parse_statement(raw)
         return raw
+
+    def without_devices(self) -> bytes:
+        """The canonical bytes with an empty list of devices: what the nonce of their evidence is a hash of."""
+        return replace(self, devices=()).encode()
+
+    def with_devices(self, collected: Mapping[str, CollectedEvidence]) -> "RoomStatement":
+        """This statement with what each device gave, by the device's name."""
+        devices = tuple(DeviceStatement.of(name, collected[name]) for name in sorted(collected))
+        return replace(self, devices=devices)
 
 
 def statement_members(statement: RoomStatement) -> dict[str, Any]:
@@ -220,12 +232,6 @@ def _read_layers(value: Any, name: str) -> tuple[str, ...]:
     return layers
 
 
-def _read_devices(value: Any, name: str) -> tuple[()]:
-    if value != [] or not isinstance(value, list):
-        raise _bad_value(name, value, "an empty array: version 1 knows no devices")
-    return ()
-
-
 def _write_base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
@@ -259,5 +265,5 @@ _FORMS: dict[str, _Form] = {
     "software_version": _TEXT,
     "created_at": _INSTANT,
     "not_after": _INSTANT,
-    "devices": _Form(_read_devices, list),
+    "devices": _Form(read_devices, write_devices),
 }

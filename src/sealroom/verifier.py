@@ -4,7 +4,8 @@ Nothing is decided here that a part could decide: bytes are read by `collateral.
 is the matter of the TEE, acceptance that of the policy. What is left is to see that all speak of the same thing:
 
     bundle ─parse→ statement ─binding.report_data→ expected ─┐
-           └─────→ evidence ─parse, verify, claims→ Claims ──┴─same report data? same nonce?─appraise→ AttestedKey
+           ├─────→ evidence ─parse, verify, claims→ Claims ──┴─same report data? same nonce?─appraise→ AttestedKey
+           └─────→ each device ─the statement's own?─parse, verify, claims→ Claims, its nonce?───┘
 
 ``spec/evidence-bundle.md`` section 5. Never fetches, never reads a clock.
 """
@@ -13,8 +14,10 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
-from sealroom.binding import REPORT_DATA_SIZE, Label, report_data
-from sealroom.collateral.bundle import parse_bundle
+from sealroom.binding import REPORT_DATA_SIZE, Label, carried, report_data
+from sealroom.collateral.bundle import EvidenceBundle, parse_bundle
+from sealroom.collateral.devices import devices_of
+from sealroom.device_statement import device_nonce
 from sealroom.errors import MisuseError, UnverifiedError
 from sealroom.evidence import (
     BOUND,
@@ -66,7 +69,7 @@ def attest_room(bundle: bytes, policy: Policy, *, nonce: bytes, at: datetime) ->
         purpose=KeyPurpose.CHANNEL,
         key=statement.key_configs,
         appraisal=appraisal,
-        validity=appraisal.claims.validity.meet(statement_window(statement, policy.trust.max_age)),
+        validity=appraisal.validity.meet(statement_window(statement, policy.trust.max_age)),
         warrant=BOUND,
     )
     return AttestedRoom(key=key, statement=statement, appraisal=appraisal)
@@ -117,7 +120,7 @@ def attest_guest(
     appraisal.require_accepted()
     window = Validity(not_before=at - CLOCK_SKEW, not_after=at + policy.trust.max_age)
     return AttestedKey(purpose=KeyPurpose.KEY_RELEASE, key=tee_pubkey_jwk, appraisal=appraisal,
-                       validity=claims.validity.meet(window), warrant=BOUND)  # fmt: skip
+                       validity=appraisal.validity.meet(window), warrant=BOUND)  # fmt: skip
 
 
 def appraise_evidence(
@@ -149,12 +152,34 @@ def _judge_room(raw: bytes, policy: Policy, *, nonce: bytes | None, at: datetime
     # 3. Bound to this statement?
     expected = report_data(Label.ROOM_STATEMENT, bundle.statement)
     _require_report_data(claims, expected)
-    # 4. An answer to this caller?
+    # 4. The statement's devices, and no other?
+    devices = _device_claims(bundle, statement, policy, at)
+    # 5. An answer to this caller?
     if nonce is not None:
         _require_nonce(statement, nonce)
-    # 5. Acceptable?
+    # 6. Acceptable?
     subject = Subject.room(statement, expected_report_data=expected, nonce_answered=nonce is not None)
-    return statement, appraise(policy, claims, subject=subject, at=at)
+    return statement, appraise(policy, claims, subject=subject, at=at, devices=devices)
+
+
+def _device_claims(
+    bundle: EvidenceBundle, statement: RoomStatement, policy: Policy, at: datetime
+) -> tuple[Claims, ...]:
+    """The claims of every device, once each is the one that the statement names and answers the statement's nonce."""
+    collected = devices_of(bundle, statement)
+    if not collected:
+        return ()
+    plain = statement.without_devices()
+    found = []
+    for name, device in collected.items():
+        claims = _verified_claims(device.tee, device.raw, device.collateral, policy, at)
+        if not hmac.compare_digest(claims.report_data, device_nonce(plain, device.tee)):
+            raise UnverifiedError("binding.device-nonce", "a device's evidence answers another statement's nonce",
+                                  where=name, got=claims.report_data.hex(),
+                                  expected=device_nonce(plain, device.tee).hex(),
+                                  hint="it was made for another room or at another time: do not go on")  # fmt: skip
+        found.append(claims)
+    return tuple(found)
 
 
 def _verified_claims(tee: Tee, raw: bytes, collateral: Collateral, policy: Policy, at: datetime) -> Claims:
@@ -170,9 +195,10 @@ def _require_report_data(claims: Claims, expected: bytes) -> None:
     if len(expected) != REPORT_DATA_SIZE:
         raise MisuseError("binding.report-data-size", "expected report data of another length",
                           got=f"{len(expected)} bytes", expected=f"{REPORT_DATA_SIZE} bytes")  # fmt: skip
-    if not hmac.compare_digest(claims.report_data, expected):
+    wanted = carried(claims.tee, expected)
+    if not hmac.compare_digest(claims.report_data, wanted):
         raise UnverifiedError("binding.report-data", "the evidence is authentic and vouches for something else",
-                              where="report data", got=claims.report_data.hex(), expected=expected.hex(),
+                              where="report data", got=claims.report_data.hex(), expected=wanted.hex(),
                               hint="somebody may have put another machine's evidence here: do not go on")  # fmt: skip
 
 

@@ -41,9 +41,11 @@ __all__ = [
     "public_key_of",
     "require_aware",
     "require_in_window",
+    "require_signed",
     "verify_ca",
     "verify_chain",
     "verify_crl",
+    "verify_end_entity",
 ]
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -152,6 +154,45 @@ def verify_ca(
     _require_issued(certificate, issuer, intermediates_below=1, schemes=schemes)
     _require_ca(certificate)
     require_in_window(certificate.validity, at, f"the certificate {certificate.subject}")
+
+
+def verify_end_entity(
+    certificate: Certificate,
+    *,
+    issuer: Certificate,
+    schemes: frozenset[SignatureScheme],
+    at: datetime,
+    understood: frozenset[str] = frozenset(),
+) -> None:
+    """Verify that ``issuer`` (itself already verified) certified a key that is no CA, valid at ``at``.
+
+    Raises:
+        UnverifiedError: ``x509.*``: a step does not hold.
+    """
+    require_aware(at)
+    _require_issued(certificate, issuer, intermediates_below=0, schemes=schemes, understood=understood)
+    _require_end_entity(certificate, understood)
+    require_in_window(certificate.validity, at, f"the certificate {certificate.subject}")
+
+
+def require_signed(
+    message: bytes,
+    signature: bytes,
+    *,
+    scheme: SignatureScheme,
+    by: Certificate,
+    schemes: frozenset[SignatureScheme],
+    what: str,
+) -> None:
+    """Raise `UnverifiedError` unless the key of ``by`` (itself already verified) signed ``message``."""
+    if scheme not in schemes:
+        raise UnverifiedError("x509.signature-algorithm", f"{what} is signed in a way that is not accepted here",
+                              got=scheme.value,
+                              expected="; ".join(sorted(known.value for known in schemes)))  # fmt: skip
+    try:
+        _signature_holds(by.public_key, scheme, message, signature)
+    except InvalidSignature:
+        raise UnverifiedError("x509.signature", f"{what} does not bear the signature of {by.subject}") from None
 
 
 def verify_crl(
@@ -311,14 +352,7 @@ def _meet(windows: Sequence[Validity]) -> Validity:
 def _require_signature(
     signed: Certificate | RevocationList, issuer: Certificate, schemes: frozenset[SignatureScheme], what: str
 ) -> None:
-    if signed.scheme not in schemes:
-        raise UnverifiedError("x509.signature-algorithm", f"{what} is signed in a way that is not accepted here",
-                              got=signed.scheme.value,
-                              expected="; ".join(sorted(scheme.value for scheme in schemes)))  # fmt: skip
-    try:
-        _signature_holds(issuer.public_key, signed.scheme, signed.tbs, signed.signature)
-    except InvalidSignature:
-        raise UnverifiedError("x509.signature", f"{what} does not bear the signature of {issuer.subject}") from None
+    require_signed(signed.tbs, signed.signature, scheme=signed.scheme, by=issuer, schemes=schemes, what=what)
 
 
 @lru_cache(maxsize=256)

@@ -41,6 +41,7 @@ __all__ = [
     "read_certificate",
     "read_certificates",
     "read_crl",
+    "read_scheme",
 ]
 
 MAX_CERTIFICATE = 16 * 1024
@@ -272,7 +273,7 @@ def _signed(der: bytes) -> tuple[Element, SignatureScheme, bytes]:
     """The outer structure that certificates and lists share: what is signed, how, and the signature."""
     outer = read_whole(der, SEQUENCE).reader()
     body = outer.take(SEQUENCE)
-    scheme = _scheme(outer.take(SEQUENCE))
+    scheme = read_scheme(outer.take(SEQUENCE))
     signature = outer.take(BIT_STRING).bits()
     outer.end()
     return body, scheme, signature
@@ -322,7 +323,12 @@ def _validity(validity: Element) -> Validity:
     return Validity(not_before=not_before, not_after=not_after)
 
 
-def _scheme(algorithm: Element) -> SignatureScheme:
+def read_scheme(algorithm: Element) -> SignatureScheme:
+    """How something is signed, by its AlgorithmIdentifier.
+
+    Raises:
+        UnverifiedError: ``x509.signature-algorithm``: in no way that is known here.
+    """
     scheme = _SCHEMES.get(algorithm.whole)
     if scheme is None:
         raise UnverifiedError("x509.signature-algorithm", "a certificate or revocation list is signed in a way that "
@@ -333,7 +339,7 @@ def _scheme(algorithm: Element) -> SignatureScheme:
 
 def _require_same_scheme(outer: SignatureScheme, inner: Element) -> None:
     # RFC 5280 section 4.1.1.2: only the inner one is signed
-    if _scheme(inner) is not outer:
+    if read_scheme(inner) is not outer:
         raise MalformedError("x509.signature-algorithm", "the signed and the unsigned signature algorithm differ")
 
 

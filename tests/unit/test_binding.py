@@ -15,7 +15,7 @@ _PARTS = st.lists(st.binary(max_size=40), max_size=4)
 
 
 def _blocks() -> list[str]:
-    example = _SPEC.read_text(encoding="utf-8").partition("### 4.1 Worked example")[2]
+    example = _SPEC.read_text(encoding="utf-8").partition("### 4.2 Worked example")[2]
     return re.findall(r"```\n(.*?)```", example, re.DOTALL)[:3]
 
 

@@ -1,5 +1,6 @@
 """An evidence bundle has one encoding; nothing unread can ride along."""
 
+import hashlib
 from typing import Any
 
 import cbor2
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealroom.collateral import BundleMember, EvidenceBundle, parse_bundle
+from sealroom.collateral import EvidenceBundle, parse_bundle
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE
 from sealroom.collateral.deterministic_cbor import CborValue, decode, encode
 from sealroom.errors import MalformedError
@@ -15,13 +16,14 @@ from sealroom.evidence import Collateral, CollectedEvidence, Tee
 
 _BUNDLE = EvidenceBundle(
     statement=b'{"said":"by the room"}',
-    evidence=(
-        BundleMember(
-            label="cpu",
-            tee=Tee.SNP,
-            raw=b"report",
-            collateral=Collateral(items={"leaf": b"leaf", "chain": b"chain", "crl": b"crl", "other_1": b"?"}),
-        ),
+    cpu=CollectedEvidence(
+        tee=Tee.SNP,
+        raw=b"report",
+        collateral=Collateral(items={"leaf": b"leaf", "chain": b"chain", "crl": b"crl", "other_1": b"?"}),
+    ),
+        tee=Tee.SNP,
+        raw=b"report",
+        collateral=Collateral(items={"leaf": b"leaf", "chain": b"chain", "crl": b"crl", "other_1": b"?"}),
     ),
 )
 _RAW = _BUNDLE.encode()
@@ -57,10 +59,43 @@ def test_an_independent_decoder_reads_the_vendors_own_bytes_under_their_labels()
     assert cbor2.dumps(read, canonical=True) == _RAW
 
 
-def test_what_an_attester_collects_becomes_the_cpu_member() -> None:
-    collected = CollectedEvidence(tee=Tee.SNP, raw=b"report", collateral=_BUNDLE.cpu.collateral)
+def _device(name: bytes, **items: bytes) -> CollectedEvidence:
+    return CollectedEvidence(tee=Tee.NVIDIA, raw=name, collateral=Collateral(items=items))
 
-    assert BundleMember.cpu(collected) == _BUNDLE.cpu
+
+_DEVICES = {
+    "gpu0": _device(b"first", cert_chain=b"chain 0", driver_rim=b"driver"),
+    "gpu1": _device(b"second", cert_chain=b"chain 1", driver_rim=b"driver"),
+}
+_WITH_DEVICES = EvidenceBundle.of(_BUNDLE.statement, _BUNDLE.cpu, _DEVICES)
+
+
+def test_devices_come_back_and_what_they_share_is_there_once() -> None:
+    read = parse_bundle(_WITH_DEVICES.encode())
+
+    assert read == _WITH_DEVICES
+    assert {name: device.raw for name, device in read.devices.items()} == {"gpu0": b"first", "gpu1": b"second"}
+    assert sorted(read.endorsements.values()) == [b"chain 0", b"chain 1", b"driver"]
+    assert all(hashlib.sha256(value).digest() == digest for digest, value in read.endorsements.items())
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [
+        ("devices", {}, "bundle.empty-value"),
+        ("devices", [], "bundle.bad-record"),
+        ("devices", {"GPU": ["application/vnd.sealroom.evidence.nvidia", b"x", 4]}, "bundle.bad-name"),
+        ("devices", {"gpu0": ["application/vnd.sealroom.evidence.gpu", b"x", 4]}, "bundle.wrong-type"),
+        ("devices", {"gpu0": ["application/vnd.sealroom.evidence.nvidia", b"x", 2]}, "bundle.wrong-type"),
+        ("devices", {f"g{n}": ["application/vnd.sealroom.evidence.nvidia", b"x", 4] for n in range(65)},
+         "bundle.too-large"),
+        ("endorsements", {}, "bundle.empty-value"),
+        ("endorsements", {"ab": ["application/octet-stream", b"x", 2]}, "bundle.bad-name"),
+        ("endorsements", {"ab" * 32: ["application/octet-stream", b"x", 2]}, "bundle.wrong-digest"),
+    ],
+)  # fmt: skip
+def test_devices_and_endorsements_in_another_form_are_refused(member: str, value: object, code: str) -> None:
+    assert _code_of(_changed(**{member: value})) == code
 
 
 def test_a_bundle_cut_at_any_byte_is_refused() -> None:
@@ -117,7 +152,7 @@ def test_cbor_that_is_not_deterministic_or_not_ours_is_refused(raw: bytes, code:
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
-        (_changed(__cmwc_t="tag:sealroom.example,2026:evidence-bundle:2"), "bundle.version"),
+        (_changed(__cmwc_t="tag:sealroom.example,2026:evidence-bundle:1"), "bundle.version"),
         (_changed(__cmwc_t=1), "bundle.not-a-bundle"),
         (_changed(gpu0={"evidence": ["application/vnd.sealroom.evidence.nvidia", b"x", 4]}), "bundle.unknown-member"),
         (_changed(cpu=[b"x"]), "bundle.bad-record"),
@@ -153,12 +188,12 @@ def test_a_bundle_without_one_of_its_members_is_refused(member: str) -> None:
 
 
 def test_a_writer_refuses_what_its_reader_would_refuse() -> None:
-    cpu = BundleMember(label="cpu", tee=Tee.SNP, raw=b"", collateral=Collateral(items={}))
-    named_evidence = BundleMember(label="cpu", tee=Tee.SNP, raw=b"x", collateral=Collateral(items={"evidence": b"x"}))
+    empty = CollectedEvidence(tee=Tee.SNP, raw=b"", collateral=Collateral(items={}))
+    named_evidence = CollectedEvidence(tee=Tee.SNP, raw=b"x", collateral=Collateral(items={"evidence": b"x"}))
 
-    for member in (cpu, named_evidence):
+    for cpu in (empty, named_evidence):
         with pytest.raises(MalformedError):
-            EvidenceBundle(statement=b"x", evidence=(member,)).encode()
+            EvidenceBundle(statement=b"x", cpu=cpu).encode()
 
 
 @given(st.binary(max_size=120))

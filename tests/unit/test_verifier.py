@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sealroom.binding import Label, report_data
-from sealroom.collateral import BundleMember, EvidenceBundle
+from sealroom.collateral import EvidenceBundle
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnverifiedError
 from sealroom.evidence import AttestedKey, Collateral, CollectedEvidence, KeyPurpose, PolicyRefusedError, Tee
 from sealroom.policy import InitData, Policy, default_policy, load_policy
@@ -74,7 +74,7 @@ class _World:
     def bundle(self, statement: RoomStatement = _STATEMENT, **changes: Any) -> EvidenceBundle:
         raw = statement.encode()
         collected = self.guest(**changes).collect(report_data(Label.ROOM_STATEMENT, raw))
-        return EvidenceBundle(statement=raw, evidence=(BundleMember.cpu(collected),))
+        return EvidenceBundle.of(raw, collected)
 
     def refusal(self, bundle: bytes, *, nonce: bytes = _NONCE, at: datetime = _AT) -> SealroomError:
         with pytest.raises(SealroomError) as refused:
@@ -158,7 +158,7 @@ def test_a_statement_spliced_onto_the_evidence_of_another_is_refused(world: _Wor
 def test_evidence_made_for_another_purpose_is_refused(world: _World, bind: Callable[[bytes], bytes]) -> None:
     raw = _STATEMENT.encode()
     collected = world.guest().collect(bind(raw))
-    bundle = EvidenceBundle(statement=raw, evidence=(BundleMember.cpu(collected),))
+    bundle = EvidenceBundle.of(raw, collected)
 
     assert world.refusal(bundle.encode()).code == "binding.report-data"
 
@@ -167,7 +167,7 @@ def test_no_flipped_bit_of_the_report_is_accepted(world: _World) -> None:
     honest = world.bundle()
     for bit in range(0, len(honest.cpu.raw) * 8, 61):
         changed = replace(honest.cpu, raw=flip_bit(honest.cpu.raw, bit))
-        error = world.refusal(replace(honest, evidence=(changed,)).encode())
+        error = world.refusal(replace(honest, cpu=changed).encode())
         assert isinstance(error, MalformedError | UnverifiedError), bit
 
 
@@ -223,7 +223,7 @@ def test_a_room_that_serves_another_model_is_refused(world: _World) -> None:
 
 def test_evidence_of_a_tee_that_this_release_does_not_know_is_unverified_and_not_our_bug(world: _World) -> None:
     honest = world.bundle()
-    nitro = replace(honest, evidence=(replace(honest.cpu, tee=Tee.NITRO),))
+    nitro = replace(honest, cpu=replace(honest.cpu, tee=Tee.NITRO))
 
     assert isinstance(world.refusal(nitro.encode()), UnverifiedError)
 
@@ -233,7 +233,7 @@ def test_missing_collateral_is_a_refusal_and_never_a_skip(world: _World) -> None
     for name in ("leaf", "chain"):
         items = {key: value for key, value in honest.cpu.collateral.items.items() if key != name}
         bare = replace(honest.cpu, collateral=Collateral(items=items))
-        assert world.refusal(replace(honest, evidence=(bare,)).encode()).code == "collateral.missing"
+        assert world.refusal(replace(honest, cpu=bare).encode()).code == "collateral.missing"
 
 
 def test_the_key_lives_no_longer_than_the_statement(world: _World) -> None:

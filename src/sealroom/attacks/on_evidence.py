@@ -10,7 +10,7 @@ from sealroom.attacks.attack import Attack, Refusal, Target, refusal_of
 from sealroom.attacks.man_in_the_middle import EVIDENCE, Meddling, man_in_the_middle
 from sealroom.binding import Label, report_data
 from sealroom.channel.channel_keys import ChannelKeys
-from sealroom.collateral.bundle import BundleMember, EvidenceBundle, parse_bundle
+from sealroom.collateral.bundle import EvidenceBundle, parse_bundle
 from sealroom.errors import SealroomError
 from sealroom.statement import parse_statement
 from sealroom.testing.snp import SimulatedSnp, SnpPlatform, flip_bit
@@ -40,7 +40,7 @@ async def _one_bit(target: Target) -> Refusal | None:
     async def forge(_: str, true_bundle: bytes) -> bytes:
         bundle = parse_bundle(true_bundle)
         raw = flip_bit(bundle.cpu.raw, _MEASUREMENT_OFFSET * 8)
-        return replace(bundle, evidence=(replace(bundle.cpu, raw=raw),)).encode()
+        return replace(bundle, cpu=replace(bundle.cpu, raw=raw)).encode()
 
     return await _ask_through(target, Meddling(room=target.room_url, evidence=forge))
 
@@ -75,7 +75,7 @@ async def _unknown_root(target: Target) -> Refusal | None:
     async def forge(_: str, true_bundle: bytes) -> bytes:
         statement = replace(parse_statement(parse_bundle(true_bundle).statement), key_configs=mine).encode()
         collected = guest.collect(report_data(Label.ROOM_STATEMENT, statement))
-        return EvidenceBundle(statement=statement, evidence=(BundleMember.cpu(collected),)).encode()
+        return EvidenceBundle.of(statement, collected).encode()
 
     return await _ask_through(target, Meddling(room=target.room_url, evidence=forge, key_list=mine))
 

@@ -1,6 +1,6 @@
 """What verification needs from outside, as data.
 
-    attester ─CollectedEvidence→ bundle.BundleMember ─┐
+    attester ─CollectedEvidence→ bundle.DeviceEvidence ─┐
     room ─statement bytes────────────────────────────→ bundle.EvidenceBundle ─encode→ bytes on the wire
                                                        bytes ─parse_bundle→ EvidenceBundle ─→ verifier
 
@@ -8,6 +8,6 @@
 Reading a bundle proves nothing; `sealroom.verifier` does.
 """
 
-from sealroom.collateral.bundle import MEDIA_TYPE, BundleMember, EvidenceBundle, parse_bundle
+from sealroom.collateral.bundle import MEDIA_TYPE, DeviceEvidence, EvidenceBundle, parse_bundle
 
-__all__ = ["MEDIA_TYPE", "BundleMember", "EvidenceBundle", "parse_bundle"]
+__all__ = ["MEDIA_TYPE", "DeviceEvidence", "EvidenceBundle", "parse_bundle"]

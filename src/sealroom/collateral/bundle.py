@@ -4,23 +4,26 @@ A CMW collection in deterministic CBOR. It keeps the vendor's own bytes, the col
 statement, and knows nothing of what they mean: reading a bundle proves nothing.
 """
 
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sealroom.collateral.deterministic_cbor import CborValue, decode, encode
 from sealroom.errors import MalformedError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
 
-__all__ = ["MAX_BUNDLE_SIZE", "MEDIA_TYPE", "BundleMember", "EvidenceBundle", "parse_bundle"]
+__all__ = ["MAX_BUNDLE_SIZE", "MEDIA_TYPE", "DeviceEvidence", "EvidenceBundle", "parse_bundle"]
 
 MEDIA_TYPE = "application/cmw+cbor"
 MAX_BUNDLE_SIZE = 4 * 1024 * 1024
 MAX_STATEMENT_SIZE = 64 * 1024
 MAX_VALUE_SIZE = 1024 * 1024
 MAX_COLLATERAL = 16
+MAX_DEVICES = 64
 
 _TYPE_KEY = "__cmwc_t"
-_FORMAT = "tag:sealroom.example,2026:evidence-bundle:1"
+_FORMAT = "tag:sealroom.example,2026:evidence-bundle:2"
 _STATEMENT_TYPE = "application/vnd.sealroom.room-statement+json"
 _EVIDENCE_TYPE = "application/vnd.sealroom.evidence."
 _COLLATERAL_TYPES = {
@@ -28,25 +31,21 @@ _COLLATERAL_TYPES = {
     "chain": "application/pem-certificate-chain",
     "crl": "application/pkix-crl",
 }
+_OCTETS = "application/octet-stream"
 _EVIDENCE, _ENDORSEMENTS = 4, 2
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
-_LABELS = ("cpu",)
+_DEVICE = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_MUST = frozenset({_TYPE_KEY, "statement", "cpu"})
+_MAY = frozenset({"devices", "endorsements"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BundleMember:
-    """Evidence of one TEE, in the vendor's own bytes, with its collateral."""
+class DeviceEvidence:
+    """Evidence of one device, in the vendor's own bytes."""
 
-    label: str
-    """``cpu``; later versions add devices."""
     tee: Tee
     raw: bytes = field(repr=False)
-    collateral: Collateral = field(repr=False)
-
-    @classmethod
-    def cpu(cls, collected: CollectedEvidence) -> "BundleMember":
-        """The member that the machine's own attester makes."""
-        return cls(label="cpu", tee=collected.tee, raw=collected.raw, collateral=collected.collateral)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +53,40 @@ class EvidenceBundle:
     """A statement and the evidence that is said to vouch for it. Nothing here is verified."""
 
     statement: bytes = field(repr=False)
-    evidence: tuple[BundleMember, ...]
+    cpu: CollectedEvidence
+    """What vouches for everything else."""
+    devices: Mapping[str, DeviceEvidence] = field(default_factory=dict)
+    """By the name that the statement gives each."""
+    endorsements: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    """The devices' collateral by its SHA-256, each value once; which device it is for is in the statement."""
 
-    @property
-    def cpu(self) -> BundleMember:
-        """The one CPU member, which vouches for everything else."""
-        return self.evidence[0]
+    @classmethod
+    def of(
+        cls, statement: bytes, cpu: CollectedEvidence, devices: Mapping[str, CollectedEvidence] | None = None
+    ) -> "EvidenceBundle":
+        """The bundle of what a room's machine and its devices gave."""
+        given = devices or {}
+        values = {value for collected in given.values() for value in collected.collateral.items.values()}
+        return cls(
+            statement=statement,
+            cpu=cpu,
+            devices={name: DeviceEvidence(tee=one.tee, raw=one.raw) for name, one in given.items()},
+            endorsements={hashlib.sha256(value).digest(): value for value in values},
+        )
 
     def encode(self) -> bytes:
         """The one encoding of this bundle; refuses to write what `parse_bundle` would not read."""
         outer: dict[str, CborValue] = {
             _TYPE_KEY: _FORMAT,
             "statement": [_STATEMENT_TYPE, self.statement, _EVIDENCE],
-            **{member.label: _member_value(member) for member in self.evidence},
+            "cpu": _cpu_value(self.cpu),
         }
+        if self.devices:
+            outer["devices"] = {name: _evidence_record(one.tee, one.raw) for name, one in self.devices.items()}
+        if self.endorsements:
+            outer["endorsements"] = {
+                digest.hex(): [_OCTETS, value, _ENDORSEMENTS] for digest, value in self.endorsements.items()
+            }
         raw = encode(outer)
         parse_bundle(raw)
         return raw
@@ -82,37 +101,73 @@ def parse_bundle(raw: bytes) -> EvidenceBundle:
     _limit("the bundle", len(raw), MAX_BUNDLE_SIZE)
     outer = _as_map(decode(raw), "the bundle")
     _check_format(outer)
-    wanted = {_TYPE_KEY, "statement", *_LABELS}
-    _check_members(set(outer), wanted)
+    _check_members(set(outer))
     bundle = EvidenceBundle(
         statement=_record(outer["statement"], "statement", _STATEMENT_TYPE, _EVIDENCE, MAX_STATEMENT_SIZE),
-        evidence=tuple(_member(label, outer[label]) for label in _LABELS),
+        cpu=_cpu(outer["cpu"]),
+        devices=_devices(outer["devices"]) if "devices" in outer else {},
+        endorsements=_endorsements(outer["endorsements"]) if "endorsements" in outer else {},
     )
     _check_deterministic(outer, raw)
     return bundle
 
 
-def _member_value(member: BundleMember) -> CborValue:
-    value: dict[str, CborValue] = {"evidence": [_EVIDENCE_TYPE + member.tee.value, member.raw, _EVIDENCE]}
-    for name, item in member.collateral.items.items():
+def _cpu_value(cpu: CollectedEvidence) -> CborValue:
+    value: dict[str, CborValue] = {"evidence": _evidence_record(cpu.tee, cpu.raw)}
+    for name, item in cpu.collateral.items.items():
         if name == "evidence":
             raise MalformedError("bundle.bad-name", "a collateral value can not be called evidence")
         value[name] = [_collateral_type(name), item, _ENDORSEMENTS]
     return value
 
 
-def _member(label: str, value: CborValue) -> BundleMember:
-    records = _as_map(value, label)
+def _evidence_record(tee: Tee, raw: bytes) -> CborValue:
+    return [_EVIDENCE_TYPE + tee.value, raw, _EVIDENCE]
+
+
+def _cpu(value: CborValue) -> CollectedEvidence:
+    records = _as_map(value, "cpu")
     if "evidence" not in records:
-        raise MalformedError("bundle.missing-member", "the member has no evidence", where=label)
+        raise MalformedError("bundle.missing-member", "the member has no evidence", where="cpu")
     names = sorted(records.keys() - {"evidence"})
-    if len(names) > MAX_COLLATERAL:
-        raise MalformedError("bundle.too-large", "too many collateral values", where=label, got=len(names),
-                             expected=f"at most {MAX_COLLATERAL}")  # fmt: skip
-    tee = _tee(records["evidence"], f"{label}.evidence")
-    raw = _record(records["evidence"], f"{label}.evidence", _EVIDENCE_TYPE + tee.value, _EVIDENCE, MAX_VALUE_SIZE)
-    items = {name: _collateral_item(label, name, records[name]) for name in names}
-    return BundleMember(label=label, tee=tee, raw=raw, collateral=Collateral(items=items))
+    _count("cpu", len(names), MAX_COLLATERAL)
+    tee, raw = _evidence(records["evidence"], "cpu.evidence")
+    items = {name: _collateral_item("cpu", name, records[name]) for name in names}
+    return CollectedEvidence(tee=tee, raw=raw, collateral=Collateral(items=items))
+
+
+def _devices(value: CborValue) -> Mapping[str, DeviceEvidence]:
+    records = _as_map(value, "devices")
+    _count("devices", len(records), MAX_DEVICES, least=1)
+    found = {}
+    for name, record in records.items():
+        if not _DEVICE.match(name):
+            raise MalformedError("bundle.bad-name", "a device's name is outside its grammar", got=ascii(name)[:80])
+        tee, raw = _evidence(record, f"devices.{name}")
+        found[name] = DeviceEvidence(tee=tee, raw=raw)
+    return found
+
+
+def _endorsements(value: CborValue) -> Mapping[bytes, bytes]:
+    records = _as_map(value, "endorsements")
+    _count("endorsements", len(records), MAX_DEVICES * MAX_COLLATERAL, least=1)
+    found = {}
+    for name, record in records.items():
+        if not _DIGEST.match(name):
+            raise MalformedError("bundle.bad-name", "an endorsement is not named by a SHA-256",
+                                 got=ascii(name)[:80])  # fmt: skip
+        content = _record(record, f"endorsements.{name[:8]}", _OCTETS, _ENDORSEMENTS, MAX_VALUE_SIZE)
+        digest = hashlib.sha256(content).digest()
+        if digest.hex() != name:
+            raise MalformedError("bundle.wrong-digest", "an endorsement is not what its name is the digest of",
+                                 where="endorsements", got=digest.hex(), expected=name)  # fmt: skip
+        found[digest] = content
+    return found
+
+
+def _evidence(record: CborValue, where: str) -> tuple[Tee, bytes]:
+    tee = _tee(record, where)
+    return tee, _record(record, where, _EVIDENCE_TYPE + tee.value, _EVIDENCE, MAX_VALUE_SIZE)
 
 
 def _collateral_item(label: str, name: str, value: CborValue) -> bytes:
@@ -124,7 +179,7 @@ def _collateral_item(label: str, name: str, value: CborValue) -> bytes:
 
 
 def _collateral_type(name: str) -> str:
-    return _COLLATERAL_TYPES.get(name, "application/octet-stream")
+    return _COLLATERAL_TYPES.get(name, _OCTETS)
 
 
 def _tee(value: CborValue, where: str) -> Tee:
@@ -170,11 +225,11 @@ def _check_format(outer: dict[str, CborValue]) -> None:
                              hint="a newer room may need a newer sealroom here")  # fmt: skip
 
 
-def _check_members(found: set[str], wanted: set[str]) -> None:
-    if unknown := sorted(found - wanted):
+def _check_members(found: set[str]) -> None:
+    if unknown := sorted(found - _MUST - _MAY):
         raise MalformedError("bundle.unknown-member", "the bundle has a member that its version does not know",
-                             got=repr(unknown[0])[:100], expected=", ".join(sorted(wanted)))  # fmt: skip
-    if missing := sorted(wanted - found):
+                             got=repr(unknown[0])[:100], expected=", ".join(sorted(_MUST | _MAY)))  # fmt: skip
+    if missing := sorted(_MUST - found):
         raise MalformedError("bundle.missing-member", "the bundle lacks a member", expected=missing[0])
 
 
@@ -187,3 +242,9 @@ def _limit(where: str, size: int, limit: int) -> None:
     if size > limit:
         raise MalformedError("bundle.too-large", f"{where} is too large", got=f"{size} bytes",
                              expected=f"at most {limit}")  # fmt: skip
+
+
+def _count(where: str, count: int, limit: int, *, least: int = 0) -> None:
+    if not least <= count <= limit:
+        raise MalformedError("bundle.too-large" if count else "bundle.empty-value", f"{where} has a number of values "
+                             "that it can not have", got=count, expected=f"{least} to {limit}")  # fmt: skip

@@ -5,8 +5,10 @@ order (RFC 8949 section 4.2.1). A general decoder would first build whatever a s
 included, and judge it afterwards; this one stops at the first byte that can not be ours.
 """
 
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+from sealroom.cbor import CborValue as AnyCborValue
+from sealroom.cbor import cbor_head, encode_cbor
 from sealroom.errors import MalformedError
 
 __all__ = ["MAX_DEPTH", "CborValue", "decode", "encode"]
@@ -21,18 +23,7 @@ _UINT, _BYTES, _TEXT, _ARRAY, _MAP = 0, 2, 3, 4, 5
 
 def encode(value: CborValue) -> bytes:
     """The one encoding of ``value``."""
-    match value:
-        case int():
-            return _head(_UINT, value)
-        case bytes():
-            return _head(_BYTES, len(value)) + value
-        case str():
-            return _head(_TEXT, len(raw := value.encode())) + raw
-        case list():
-            return _head(_ARRAY, len(value)) + b"".join(map(encode, value))
-        case dict():
-            pairs = sorted((encode(key), encode(item)) for key, item in value.items())
-            return _head(_MAP, len(value)) + b"".join(key + item for key, item in pairs)
+    return encode_cbor(cast("AnyCborValue", value))
 
 
 def decode(raw: bytes) -> CborValue:
@@ -47,13 +38,6 @@ def decode(raw: bytes) -> CborValue:
         raise MalformedError("cbor.trailing", "bytes follow the value", where=hex(reader.offset),
                              got=f"{len(raw) - reader.offset} bytes", expected="the end")  # fmt: skip
     return value
-
-
-def _head(major: int, number: int) -> bytes:
-    for size, info in ((0, number), (1, 24), (2, 25), (4, 26), (8, 27)):
-        if number < (24 if size == 0 else 1 << (8 * size)):
-            return bytes([major << 5 | info]) + (number.to_bytes(size, "big") if size else b"")
-    raise MalformedError("cbor.unexpected-type", "the number does not fit 64 bits", got=number)
 
 
 class _Reader:
@@ -94,7 +78,7 @@ class _Reader:
             raise MalformedError("cbor.unexpected-type", "an indefinite or reserved length", where=hex(start),
                                  got=f"initial byte {initial:#04x}", expected="a definite length")  # fmt: skip
         number = info if info < 24 else int.from_bytes(self._take(1 << (info - 24)), "big")
-        read, shortest = self.raw[start : self.offset], _head(major, number)
+        read, shortest = self.raw[start : self.offset], cbor_head(major, number)
         if major <= _MAP and read != shortest:
             raise MalformedError("cbor.not-shortest", "a number or length is not in its shortest form",
                                  where=hex(start), got=read.hex(), expected=shortest.hex())  # fmt: skip

@@ -4,7 +4,7 @@ The one holder of the right to make an `Appraisal`. It never stops early: a pers
 at once (``spec/policy.md`` section 4).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,24 +29,29 @@ _TEE_CHECKS: Mapping[Tee, Callable[[Policy, Claims], Iterator[Check]]] = {
 """What is asked of each TEE: no checks where the policy does not accept it, which ``trust.tee`` refuses."""
 
 
-def appraise(policy: Policy, claims: Claims, *, subject: Subject, at: datetime) -> Appraisal:
-    """Appraise ``claims`` about ``subject`` under ``policy`` at ``at`` (timezone-aware).
+def appraise(
+    policy: Policy, claims: Claims, *, subject: Subject, at: datetime, devices: Sequence[Claims] = ()
+) -> Appraisal:
+    """Appraise ``claims`` about ``subject``, and its ``devices``, under ``policy`` at ``at`` (timezone-aware).
 
     The result may be a refusal; `Appraisal.require_accepted` turns that into an error.
     """
     if at.tzinfo is None:
         raise MisuseError("policy.naive-time", "a time without a timezone", got=at.isoformat())
     return Appraisal(
-        checks=tuple(_checks(policy, claims, subject, at)),
-        simulated=claims.simulated,
+        checks=tuple(_checks(policy, claims, tuple(devices), subject, at)),
+        simulated=any(one.simulated for one in (claims, *devices)),
         policy_name=policy.name,
         policy_digest=policy.digest,
         claims=claims,
+        devices=tuple(devices),
         warrant=APPRAISED,
     )
 
 
-def _checks(policy: Policy, claims: Claims, subject: Subject, at: datetime) -> Iterator[Check]:
+def _checks(
+    policy: Policy, claims: Claims, devices: tuple[Claims, ...], subject: Subject, at: datetime
+) -> Iterator[Check]:
     yield from trust_checks(policy, claims, at)
     yield from binding_checks(policy, claims, subject)
     if claims.tee in _TEE_CHECKS:

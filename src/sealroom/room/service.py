@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sealroom.binding import Label, report_data
-from sealroom.collateral.bundle import BundleMember, EvidenceBundle
+from sealroom.collateral.bundle import EvidenceBundle
 from sealroom.engines.base import Engine
 from sealroom.engines.prepared_child import PreparedChild
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
@@ -158,7 +158,7 @@ class Room:
 
     def _bundle(self, statement: bytes) -> bytes:
         collected = self._parts.attester.collect(report_data(Label.ROOM_STATEMENT, statement))
-        return EvidenceBundle(statement=statement, evidence=(BundleMember.cpu(collected),)).encode()
+        return EvidenceBundle.of(statement, collected).encode()
 
     async def _rotate(self) -> None:
         keys = self._parts.keys

@@ -6,7 +6,7 @@ For whoever tests what comes after the proof (channel, gateway, client) and want
 from datetime import datetime, timedelta
 
 from sealroom.binding import Label, report_data
-from sealroom.collateral import BundleMember, EvidenceBundle
+from sealroom.collateral import EvidenceBundle
 from sealroom.evidence import AttestedKey
 from sealroom.policy import load_policy
 from sealroom.statement import RoomStatement
@@ -79,7 +79,7 @@ class SimulatedRoom:
             not_after=at + lifetime,
         ).encode()
         collected = self.guest.collect(report_data(Label.ROOM_STATEMENT, statement))
-        bundle = EvidenceBundle(statement=statement, evidence=(BundleMember.cpu(collected),)).encode()
+        bundle = EvidenceBundle.of(statement, collected).encode()
         return attest_room(bundle, self.policy, nonce=_NONCE, at=at).key
 
     def release_key(self, jwk: bytes, *, at: datetime) -> AttestedKey:

@@ -11,7 +11,7 @@ from sealroom.testing.vector_store import Expectation, VectorCase
 
 __all__ = ["Comparison", "compare_accepted", "compare_refused"]
 
-_REMARKS = frozenset({"note"})
+_REMARKS = frozenset({"note", "label_maker_errors"})
 """Words for people among the fields."""
 _NONCE_ROOM = 64
 """Bytes of report data that every TEE has."""
@@ -54,8 +54,8 @@ def compare_refused(case: VectorCase, outcome: Outcome) -> Comparison:
     differ = [*_status(case.expect, outcome)] if outcome.tcb_status is not None else []
     stated = {key: case.expect.facts[key] for key in case.expect.facts if key in outcome.facts}
     differ += _differing(stated, outcome.facts)
-    if outcome.fields:
-        differ += _differing(case.expect.fields or {}, outcome.fields)
+    wanted = case.expect.fields or {}
+    differ += _differing({name: wanted[name] for name in wanted if name in outcome.fields}, outcome.fields)
     return Comparison(differ=tuple(dict.fromkeys(differ)))
 
 

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from sealroom.errors import MalformedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.evidence import TrustRoots
-from sealroom.testing import conformance_dcap, conformance_eventlog, conformance_measure, conformance_snp
+from sealroom.testing import (
+    conformance_dcap,
+    conformance_eventlog,
+    conformance_measure,
+    conformance_nvidia,
+    conformance_snp,
+)
 from sealroom.testing.comparison import Comparison, compare_accepted, compare_refused
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
 from sealroom.testing.vector_store import VectorCase, find_cases, read_case
@@ -31,6 +37,7 @@ KINDS: Mapping[str, Runner] = {
     "tdx-ccel": conformance_eventlog.run_ccel,
     "tcg2-eventlog": conformance_eventlog.run_tcg2,
     "ima": conformance_eventlog.run_ima,
+    "nvidia": conformance_nvidia.run,
     "snp-launch": conformance_measure.run_snp_launch,
     "tdx-mrtd": conformance_measure.run_mrtd,
     "tdx-direct-boot": conformance_measure.run_direct_boot,

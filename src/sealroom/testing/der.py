@@ -33,7 +33,7 @@ def sequence(*parts: bytes) -> bytes:
 
 def integer(value: int) -> bytes:
     """INTEGER; 219 takes a leading zero byte, as in AMD's own certificates."""
-    return element(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    return element(0x02, value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True))
 
 
 def boolean(value: bool) -> bytes:

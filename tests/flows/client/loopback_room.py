@@ -21,7 +21,7 @@ from sealroom.channel.problems import problem_for
 from sealroom.channel.replay import ReplayWindow
 from sealroom.channel.response_sealer import ResponseSealer
 from sealroom.channel.server_exchange import ServerExchange
-from sealroom.collateral.bundle import MEDIA_TYPE, BundleMember, EvidenceBundle
+from sealroom.collateral.bundle import MEDIA_TYPE, EvidenceBundle
 from sealroom.errors import SealroomError
 from sealroom.statement import RoomStatement
 from sealroom.testing.snp import SimulatedSnp
@@ -143,7 +143,7 @@ class LoopbackRoom:
             created_at=now, not_after=now + self.script.statement_life,
         ).encode()  # fmt: skip
         collected = self.hardware.collect(report_data(Label.ROOM_STATEMENT, statement))
-        bundle = EvidenceBundle(statement=statement, evidence=(BundleMember.cpu(collected),)).encode()
+        bundle = EvidenceBundle.of(statement, collected).encode()
         return web.Response(body=self.script.change_bundle(bundle), content_type=MEDIA_TYPE)
 
     async def _exchange(self, request: web.Request, body: bytes) -> web.StreamResponse:

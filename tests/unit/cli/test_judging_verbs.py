@@ -11,7 +11,7 @@ import pytest
 
 from sealroom.binding import Label, report_data
 from sealroom.cli.main import _run
-from sealroom.collateral import BundleMember, EvidenceBundle, parse_bundle
+from sealroom.collateral import EvidenceBundle, parse_bundle
 from sealroom.engines.llama_cpp import LlamaCppEngine
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
 from sealroom.engines.sandbox.layers import DEFAULT_REQUIRED
@@ -62,7 +62,7 @@ class Desk:
         guest = SimulatedSnp(platform=self.platform, measurement=b"\x4d" * 48, **changes)
         collected = guest.collect(report_data(Label.ROOM_STATEMENT, raw))
         path = self.folder / "room.cmw"
-        path.write_bytes(EvidenceBundle(statement=raw, evidence=(BundleMember.cpu(collected),)).encode())
+        path.write_bytes(EvidenceBundle.of(raw, collected).encode())
         return path
 
     def report(self) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from sealroom.binding import Label, report_data
 from sealroom.cli.main import _run
-from sealroom.collateral import BundleMember, EvidenceBundle
+from sealroom.collateral import EvidenceBundle
 from sealroom.evidence import Tee
 from sealroom.policy import load_policy
 from sealroom.statement import RoomStatement
@@ -235,7 +235,7 @@ def test_the_policy_of_a_room_needs_no_further_line(desk: Desk) -> None:
     )  # fmt: skip
     raw = statement.encode()
     collected = SimulatedTdx(platform=desk.platform).collect(report_data(Label.ROOM_STATEMENT, raw))
-    bundle = desk._write("room.cmw", EvidenceBundle(statement=raw, evidence=(BundleMember.cpu(collected),)).encode())
+    bundle = desk._write("room.cmw", EvidenceBundle.of(raw, collected).encode())
 
     derived = desk.derive(bundle)
     assert derived.status == 0, derived.err

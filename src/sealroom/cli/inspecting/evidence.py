@@ -7,9 +7,9 @@ from sealroom.cli.inspecting.certificates import describe_certificates, describe
 from sealroom.cli.inspecting.documents import describe_json
 from sealroom.cli.inspecting.quotes import describe_quote
 from sealroom.cli.inspecting.tree import Description, Tree, shown_bytes
-from sealroom.collateral import BundleMember, parse_bundle
+from sealroom.collateral import parse_bundle
 from sealroom.errors import MalformedError, UnverifiedError
-from sealroom.evidence import Tee
+from sealroom.evidence import CollectedEvidence, Tee
 from sealroom.fixed_layout import Values
 from sealroom.statement import parse_statement, statement_members
 from sealroom.tees.snp.claims import FLAGS_OF_POLICY
@@ -31,9 +31,13 @@ def describe_bundle(raw: bytes) -> Description:
     """An evidence bundle; a part that can not be read is shown with its reason."""
     bundle = parse_bundle(raw)
     content: dict[str, Tree] = {"statement": describe_statement(bundle.statement).content}
-    for member in bundle.evidence:
-        content[member.label] = _member(member)
-    return Description("evidence bundle, version 1", content)
+    content["cpu"] = _member(bundle.cpu)
+    if bundle.devices:
+        content["devices"] = {name: _evidence(device.tee, device.raw) for name, device in bundle.devices.items()}
+        content["endorsements"] = {
+            digest.hex()[:16]: shown_bytes(value) for digest, value in bundle.endorsements.items()
+        }
+    return Description("evidence bundle, version 2", content)
 
 
 def describe_statement(raw: bytes) -> Description:
@@ -91,13 +95,16 @@ def _tcb(product: Product, raw: bytes, name: str) -> Tree:
         return f"{raw.hex()} ({error.message})"
 
 
-def _member(member: BundleMember) -> Tree:
-    evidence = _read(_EVIDENCE[member.tee], member.raw) if member.tee in _EVIDENCE else shown_bytes(member.raw)
+def _evidence(tee: Tee, raw: bytes) -> Tree:
+    return _read(_EVIDENCE[tee], raw) if tee in _EVIDENCE else shown_bytes(raw)
+
+
+def _member(member: CollectedEvidence) -> Tree:
     items: dict[str, Tree] = {}
     for name, item in member.collateral.items.items():
         reader = _COLLATERAL.get(name)
         items[name] = _read(reader, item) if reader else shown_bytes(item)
-    return {"tee": member.tee.value, "evidence": evidence, "collateral": items}
+    return {"tee": member.tee.value, "evidence": _evidence(member.tee, member.raw), "collateral": items}
 
 
 def _read(reader: Callable[[bytes], Description], raw: bytes) -> Tree:

@@ -13,9 +13,9 @@ from sealroom.der import SEQUENCE, DerReader
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Collateral, Validity
 from sealroom.tees._dcap.qe_identity import QeIdentity, read_qe_identity
-from sealroom.tees._dcap.remembered import Remembered
 from sealroom.tees._dcap.signed_json import signed_body, verify_signature
 from sealroom.tees._dcap.tcb_info import TcbInfo, read_tcb_info
+from sealroom.tees._remembered import Remembered
 from sealroom.x509_chain import public_key, require_in_window, verify_ca, verify_chain, verify_crl
 from sealroom.x509_reader import Certificate, RevocationList, SignatureScheme, printable, read_certificates
 

@@ -33,11 +33,11 @@ from sealroom.tees._dcap.collateral import SCHEMES, VerifiedCollateral, require_
 from sealroom.tees._dcap.pck import PckIdentity, read_pck_identity
 from sealroom.tees._dcap.qe_identity import match_qe
 from sealroom.tees._dcap.quote import TDX, Quote
-from sealroom.tees._dcap.remembered import Remembered, forget_verdicts
 from sealroom.tees._dcap.roots import INTEL_ROOTS
 from sealroom.tees._dcap.tcb_info import ModuleLevel, TcbInfo, TcbLevel
 from sealroom.tees._dcap.tcb_match import ModuleFacts, match_level, match_module
 from sealroom.tees._dcap.tcb_status import TcbStatus, converge, relaunch
+from sealroom.tees._remembered import Remembered, forget_verdicts
 from sealroom.x509_chain import VerifiedChain, public_key_of, require_aware, verify_chain
 from sealroom.x509_reader import Certificate, read_certificates
 

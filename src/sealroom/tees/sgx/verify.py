@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
-from sealroom.tees._dcap.remembered import Remembered, key_of
 from sealroom.tees._dcap.verify import DcapVerdict, verify_quote
+from sealroom.tees._remembered import Remembered, key_of
 from sealroom.tees.sgx.layout import SgxEvidence
 
 __all__ = ["VerifiedSgx", "verify"]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
-from sealroom.tees._dcap.remembered import Remembered, key_of
 from sealroom.tees._dcap.tcb_match import ModuleFacts
 from sealroom.tees._dcap.verify import DcapVerdict, TdFacts, verify_quote
+from sealroom.tees._remembered import Remembered, key_of
 from sealroom.tees.tdx.layout import TdxEvidence
 
 __all__ = ["VerifiedTdx", "verify"]

@@ -514,9 +514,7 @@ def test_the_registry_runs_the_three_verbs_and_keeps_tees_apart(genoa):
     evidence = verifier.parse(genoa.report())
     verified = verifier.verify(evidence, roots=roots, collateral=genoa.platform.collateral(), at=AT)
     assert verifier.claims(verified).tee is Tee.SNP
-    assert known_tees() == (Tee.SNP, Tee.TDX, Tee.SGX)
-    with pytest.raises(MisuseError):
-        for_tee(Tee.GCP)
+    assert set(known_tees()) == set(Tee)
 
 
 def test_evidence_of_another_kind_is_a_mistake_of_ours(genoa):

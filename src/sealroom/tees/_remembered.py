@@ -71,4 +71,4 @@ _MEMORIES: list[Remembered[Any]] = []
 
 def key_of(raw: bytes, roots: TrustRoots, collateral: Collateral) -> Hashable:
     """Everything but the time that a verdict on evidence is made from."""
-    return raw, roots.insecure_simulated, tuple(collateral.items.items())
+    return raw, roots, tuple(collateral.items.items())

@@ -1,0 +1,85 @@
+"""Stapled answers to whether a device's certificates were withdrawn (OCSP, RFC 6960).
+
+NVIDIA's responder answers for the certificates between leaf and root: BROM, provisioner, identity CA. It knows
+nothing of the leaf, and asking for it gets no answer that says so. What did not come is told, and never good.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from sealroom.cbor import read_cbor
+from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.evidence import Collateral, Validity
+from sealroom.tees.nvidia.certificates import DeviceIdentity
+from sealroom.tees.nvidia.ocsp import OcspState, answers_for, verify_ocsp
+from sealroom.x509_reader import Certificate
+
+__all__ = ["Revocation", "check_revocation", "stapled_answers"]
+
+_MAX_ANSWERS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """What the answers say of the certificates that can be asked about."""
+
+    checked: int
+    """How many certificates an answer calls good."""
+    unanswered: tuple[str, ...]
+    """Subjects for which no answer came, or one that knows nothing of them."""
+    on_hold: tuple[str, ...]
+    """Subjects whose certificates are suspended: authentic, and only a policy that says so takes them."""
+    windows: tuple[Validity, ...]
+
+
+def check_revocation(device: DeviceIdentity, collateral: Collateral, *, at: datetime) -> Revocation:
+    """Check the answers in ``ocsp`` against the device's certificates between leaf and root.
+
+    Raises:
+        MalformedError: ``nvidia.ocsp*``: not a list of answers.
+        UnverifiedError: ``nvidia.ocsp-*``: an answer is not authentic or out of its window; ``nvidia.revoked``: a
+            certificate was withdrawn.
+    """
+    answers = stapled_answers(collateral)
+    unanswered, on_hold, windows = [], [], []
+    for certificate, issuer in list(pairwise(device.certificates))[1:]:
+        raw = next((answer for answer in answers if answers_for(answer, certificate)), None)
+        if raw is None:
+            unanswered.append(str(certificate.subject))
+            continue
+        status = verify_ocsp(raw, certificate=certificate, issuer=issuer, at=at)
+        windows.append(status.validity)
+        if status.state is OcspState.REVOKED:
+            raise _revoked(certificate, status.reason)
+        if status.state is OcspState.HOLD:
+            on_hold.append(str(certificate.subject))
+        elif status.state is OcspState.UNKNOWN:
+            unanswered.append(str(certificate.subject))
+    return Revocation(checked=len(windows) - len(on_hold), unanswered=tuple(unanswered), on_hold=tuple(on_hold),
+                      windows=tuple(windows))  # fmt: skip
+
+
+def stapled_answers(collateral: Collateral) -> tuple[bytes, ...]:
+    """The answers under ``ocsp``: a CBOR array of byte strings, each a DER response; none if there is no such item.
+
+    Raises:
+        MalformedError: ``nvidia.ocsp``.
+    """
+    raw = collateral.items.get("ocsp")
+    if raw is None:
+        return ()
+    answers = read_cbor(raw, area="nvidia.ocsp", max_depth=1)
+    if not isinstance(answers, list) or not 1 <= len(answers) <= _MAX_ANSWERS:
+        raise MalformedError("nvidia.ocsp", "the stapled answers are no array of responses",
+                             expected=f"1 to {_MAX_ANSWERS} byte strings")  # fmt: skip
+    found = tuple(answer for answer in answers if isinstance(answer, bytes))
+    if len(found) != len(answers):
+        raise MalformedError("nvidia.ocsp", "a stapled answer is no byte string")
+    return found
+
+
+def _revoked(certificate: Certificate, reason: str | None) -> UnverifiedError:
+    return UnverifiedError("nvidia.revoked", f"NVIDIA has withdrawn the certificate of {certificate.subject}",
+                           got=reason or "no reason given", expected="good",
+                           hint="this device is not to be trusted; ask its owner")  # fmt: skip

@@ -1,0 +1,180 @@
+"""Reference values (RIM) that NVIDIA publishes for a driver or a VBIOS: a signed SWID tag, as TCG has it.
+
+`read_rim` reads and proves nothing; `verify_rim` is the only way to a `VerifiedRim`.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.evidence import Validity
+from sealroom.pem import as_pem
+from sealroom.tees._remembered import Remembered
+from sealroom.tees.nvidia.rim_signature import RimSignature, holds, read_signature, reference_holds
+from sealroom.tees.nvidia.xml_tree import XmlElement, read_xml
+from sealroom.x509_chain import VerifiedChain, verify_chain
+from sealroom.x509_reader import Certificate, SignatureScheme
+
+__all__ = ["RIM_ROOTS", "Rim", "VerifiedRim", "read_rim", "verify_rim"]
+
+RIM_ROOTS: Mapping[bytes, str] = {
+    # P-384, 2023-03-16 to 2053
+    bytes.fromhex("12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1"): "NVIDIA CoRIM signing Root CA",
+}
+"""SHA-256 of the DER of the root. Computed from NVIDIA/nvtrust's verifier on 2026-11-23, and found last in the
+KeyInfo of every authentic RIM that was collected."""
+
+_SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
+_HASH = "{http://www.w3.org/2001/04/xmlenc#sha384}Hash"
+_SCHEMES = frozenset({SignatureScheme.ECDSA_SHA384})
+_VERSION = re.compile(r"[0-9A-Za-z.]{1,64}")
+_DIGEST = re.compile(r"[0-9a-fA-F]{96}")
+_MAX_INDEX = 255
+_MAX_ALTERNATIVES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rim:
+    """What a RIM says. Untrusted."""
+
+    product: str
+    """``GH100``, ``GB100``, ``LS10``."""
+    edition: str
+    """``GPU`` or ``SWITCH``."""
+    version: str
+    """colloquialVersion: of the driver, or of the VBIOS in upper case."""
+    measurements: Mapping[int, tuple[bytes, ...]]
+    """The active ones: by index, the values of which one has to be met."""
+
+    @property
+    def id(self) -> str:
+        """What it is called in messages."""
+        return f"{self.product} {self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedRim(Rim):
+    """A RIM that NVIDIA (or the root of simulated hardware) signed."""
+
+    certificates: tuple[Certificate, ...]
+    """Signer first, root last."""
+    root: bytes
+    validity: Validity
+
+
+_REMEMBERED: Remembered[VerifiedRim] = Remembered(64)
+
+
+def read_rim(raw: bytes) -> Rim:
+    """Read a RIM without verifying anything.
+
+    Raises:
+        MalformedError: ``nvidia.rim-*``.
+    """
+    return _rim(read_xml(raw))
+
+
+def verify_rim(raw: bytes, *, anchors: frozenset[bytes], at: datetime) -> VerifiedRim:
+    """Verify that ``raw`` is a RIM under one of ``anchors``, and valid at ``at``.
+
+    1. Well-formed, without document type, entities or instructions; within its limits.
+    2. Exactly one signature, a child of the root, with one reference to the whole document.
+    3. The document's digest is the reference's; the signature over SignedInfo holds under the first certificate.
+    4. The certificates lead to an anchor, each in its window at ``at``: signers live about two years.
+    5. The values: each index once, at least one active.
+
+    Raises:
+        MalformedError: ``nvidia.rim-*``.
+        UnverifiedError: ``nvidia.rim-reference-digest``, ``nvidia.rim-signature``, ``x509.*``.
+    """
+    key = (hashlib.sha256(raw).digest(), anchors)
+    return _REMEMBERED.answer(key, at, lambda: _verify(raw, anchors, at))
+
+
+def _verify(raw: bytes, anchors: frozenset[bytes], at: datetime) -> VerifiedRim:
+    # 1.
+    root = read_xml(raw)
+    # 2.
+    signature = read_signature(root)
+    # 3.
+    if not reference_holds(root, signature):
+        raise UnverifiedError("nvidia.rim-reference-digest", "the reference values were changed after signing",
+                              hint="fetch them anew from their publisher")  # fmt: skip
+    if not holds(signature):
+        raise UnverifiedError("nvidia.rim-signature", "the signature of the reference values does not hold",
+                              hint="fetch them anew from their publisher")  # fmt: skip
+    # 4.
+    chain = _chain(signature, anchors, at)
+    # 5.
+    rim = _rim(root)
+    return VerifiedRim(
+        product=rim.product, edition=rim.edition, version=rim.version, measurements=rim.measurements,
+        certificates=chain.certificates,
+        root=chain.root.fingerprint, validity=chain.validity,
+    )  # fmt: skip
+
+
+def _chain(signature: RimSignature, anchors: frozenset[bytes], at: datetime) -> VerifiedChain:
+    leaf, *issuers = signature.certificates
+    return verify_chain(leaf, as_pem(*issuers), anchors=anchors, schemes=_SCHEMES, at=at)
+
+
+def _rim(root: XmlElement) -> Rim:
+    if root.name != f"{_SWID}SoftwareIdentity":
+        raise _bad("the document is no SWID tag", root.name[:100])
+    meta, payload = (_one(root, name) for name in ("Meta", "Payload"))
+    version = meta.attributes.get("colloquialVersion", "")
+    product, edition = meta.attributes.get("product", ""), meta.attributes.get("edition", "")
+    if not all(_VERSION.fullmatch(word) for word in (version, product, edition)):
+        raise _bad("the RIM does not say for which product and version it is", version[:80])
+    return Rim(product=product, edition=edition, version=version, measurements=_measurements(payload))
+
+
+def _measurements(payload: XmlElement) -> Mapping[int, tuple[bytes, ...]]:
+    found: dict[int, tuple[bytes, ...]] = {}
+    seen: set[int] = set()
+    for resource in payload.elements:
+        index, active, values = _resource(resource)
+        if index in seen:
+            raise _bad("an index stands twice", index)
+        seen.add(index)
+        if active:
+            found[index] = values
+    if not found:
+        raise _bad("no value is active: nothing could be compared", len(seen))
+    return MappingProxyType(found)
+
+
+def _resource(resource: XmlElement) -> tuple[int, bool, tuple[bytes, ...]]:
+    given = resource.attributes
+    if resource.name != f"{_SWID}Resource" or given.get("type") != "Measurement" or given.get("size") != "48":
+        raise _bad("the payload has something that is no measurement of 48 bytes", resource.name[:100])
+    index = _number(given.get("index"), _MAX_INDEX)
+    count = _number(given.get("alternatives"), _MAX_ALTERNATIVES)
+    if given.get("active") not in {"True", "False"} or not count:
+        raise _bad("a measurement is neither active nor inactive, or has no value", index)
+    hashes = {name.removeprefix(_HASH): value for name, value in given.items() if name.startswith(_HASH)}
+    if set(hashes) != {str(number) for number in range(count)} or not all(map(_DIGEST.fullmatch, hashes.values())):
+        raise _bad("a measurement has other values than it announces", index)
+    return index, given["active"] == "True", tuple(bytes.fromhex(hashes[str(number)]) for number in range(count))
+
+
+def _number(text: str | None, limit: int) -> int:
+    if text is None or not re.fullmatch(r"0|[1-9][0-9]{0,2}", text) or int(text) > limit:
+        raise _bad("a number is none, or too large", ascii(text)[:40])
+    return int(text)
+
+
+def _one(root: XmlElement, name: str) -> XmlElement:
+    found = [child for child in root.elements if child.name == _SWID + name]
+    if len(found) != 1:
+        raise _bad(f"the RIM has not exactly one {name}", len(found))
+    return found[0]
+
+
+def _bad(message: str, got: object) -> MalformedError:
+    return MalformedError("nvidia.rim", message, got=got, expected="a RIM as NVIDIA publishes it")

@@ -1,0 +1,98 @@
+"""Is this report what a GPU or switch of NVIDIA said, and does it run what NVIDIA released? (Order of steps ours.)"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from sealroom.errors import UnverifiedError
+from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
+from sealroom.tees.nvidia.appraisal import ReferenceVerdict, compare_with_rims
+from sealroom.tees.nvidia.certificates import DeviceIdentity, verify_device
+from sealroom.tees.nvidia.layout import NvidiaEvidence
+from sealroom.tees.nvidia.revocation import Revocation, check_revocation
+
+__all__ = ["VerifiedNvidia", "verify"]
+
+_ECDSA = ec.ECDSA(hashes.SHA384())
+_HALF = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifiedNvidia(Verified[NvidiaEvidence]):
+    """An authentic report, and what its certificates, reference values and revocation answers could tell."""
+
+    device: DeviceIdentity
+    references: ReferenceVerdict
+    revocation: Revocation
+
+
+def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collateral, at: datetime) -> VerifiedNvidia:
+    """Verify that ``evidence`` was signed by a genuine device, and compare it with the reference values that came.
+
+    0. Lengths, blocks, opaque data: done by `layout.parse`.
+    1. The chain in ``cert_chain`` leads to the pinned root (or a simulated one that ``roots`` names):
+       `certificates.verify_device`.
+    2. The signature over request and response holds under the leaf's key.
+    3. The firmware's digest in the report is the one in the leaf. Reports of driver 535 have none; then there is
+       nothing to compare, and `claims` says so.
+    4. Revocation answers, if ``ocsp`` came: each is authentic and in its window, none says revoked.
+    5. Reference values, if ``driver_rim`` or ``vbios_rim`` came: authentic, for this device and these versions, and
+       equal at every index that they speak of. What did not come is an outcome of its own, and never a match.
+
+    Not checked here: the nonce (the verifier knows which it gave), and what a policy may want.
+
+    Args:
+        evidence: what `layout.parse` read.
+        roots: simulated roots that count beside NVIDIA's own, for devices and for reference values.
+        collateral: ``cert_chain``; ``driver_rim``, ``vbios_rim``, ``ocsp`` if there are any.
+        at: the time to verify at, timezone-aware.
+
+    Raises:
+        MalformedError: a part of the collateral is not what it should be.
+        UnverifiedError: ``nvidia.*``, ``x509.*``: a step does not hold.
+    """
+    # 1.
+    device = verify_device(collateral, roots=roots, at=at)
+    # 2.
+    _require_signature(evidence, device.key)
+    # 3.
+    _require_fwid(evidence, device)
+    # 4.
+    revocation = check_revocation(device, collateral, at=at)
+    # 5.
+    references = compare_with_rims(evidence.report, device, collateral, roots=roots, at=at)
+    validity = device.validity
+    for window in (*revocation.windows, *references.windows):
+        validity = validity.meet(window)
+    return VerifiedNvidia(
+        evidence=evidence, root=device.root, simulated=device.simulated or references.simulated, validity=validity,
+        device=device, references=references, revocation=revocation, warrant=VERIFIED,
+    )  # fmt: skip
+
+
+def _require_signature(evidence: NvidiaEvidence, key: ec.EllipticCurvePublicKey) -> None:
+    r, s = (int.from_bytes(half, "big") for half in (evidence.signature[:_HALF], evidence.signature[_HALF:]))
+    try:
+        key.verify(encode_dss_signature(r, s), evidence.signed, _ECDSA)
+    except InvalidSignature:
+        raise UnverifiedError(
+            "nvidia.signature",
+            "the report was not signed by the key in the device's certificate, or was changed since",
+            hint="ask the device anew, and take its certificates from the same device",
+        ) from None
+
+
+def _require_fwid(evidence: NvidiaEvidence, device: DeviceIdentity) -> None:
+    reported = evidence.report.fwid
+    if reported is not None and reported != device.fwid:
+        raise UnverifiedError(
+            "nvidia.fwid",
+            "the report speaks of other firmware than the certificate of the key that signed it",
+            where="opaque data, FWID",
+            got=reported.hex(),
+            expected="a certificate that names it" if device.fwid is None else device.fwid.hex(),
+        )
