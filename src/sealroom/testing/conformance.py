@@ -17,6 +17,7 @@ from sealroom.testing import (
     conformance_dcap,
     conformance_eventlog,
     conformance_measure,
+    conformance_nitro,
     conformance_nvidia,
     conformance_snp,
 )
@@ -37,6 +38,7 @@ KINDS: Mapping[str, Runner] = {
     "tdx-ccel": conformance_eventlog.run_ccel,
     "tcg2-eventlog": conformance_eventlog.run_tcg2,
     "ima": conformance_eventlog.run_ima,
+    "nitro": conformance_nitro.run,
     "nvidia": conformance_nvidia.run,
     "snp-launch": conformance_measure.run_snp_launch,
     "tdx-mrtd": conformance_measure.run_mrtd,
