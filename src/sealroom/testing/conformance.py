@@ -14,6 +14,7 @@ from pathlib import Path
 from sealroom.errors import MalformedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.testing import (
+    conformance_cca,
     conformance_dcap,
     conformance_eventlog,
     conformance_measure,
@@ -38,6 +39,7 @@ KINDS: Mapping[str, Runner] = {
     "tdx-ccel": conformance_eventlog.run_ccel,
     "tcg2-eventlog": conformance_eventlog.run_tcg2,
     "ima": conformance_eventlog.run_ima,
+    "cca": conformance_cca.run,
     "nitro": conformance_nitro.run,
     "nvidia": conformance_nvidia.run,
     "snp-launch": conformance_measure.run_snp_launch,
