@@ -7,6 +7,7 @@ __all__ = [
     "boolean",
     "element",
     "enumerated",
+    "generalized_time",
     "integer",
     "named_bits",
     "octet_string",
@@ -77,6 +78,11 @@ def time(moment: datetime) -> bytes:
     """UTCTime up to 2049, GeneralizedTime from 2050 on (RFC 5280 section 4.1.2.5); ``moment`` is in UTC."""
     if moment.year < 2050:
         return element(0x17, moment.strftime("%y%m%d%H%M%SZ").encode())
+    return generalized_time(moment)
+
+
+def generalized_time(moment: datetime) -> bytes:
+    """GeneralizedTime to the second; ``moment`` is in UTC."""
     return element(0x18, moment.strftime("%Y%m%d%H%M%SZ").encode())
 
 

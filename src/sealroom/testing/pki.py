@@ -81,6 +81,8 @@ class CertificateForm:
     """Dotted identifier, critical, content of the OCTET STRING."""
     version: int = 3
     name: NameForm = AMD_NAME
+    generalized_times: bool = False
+    """Write every time in the long form, as some issuers do against RFC 5280."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +121,13 @@ def authority(
 def mint_certificate(form: CertificateForm, issuer: Authority) -> bytes:
     """The certificate, DER, signed with the issuer's key."""
     algorithm = _algorithm(issuer.key)
+    time = der.generalized_time if form.generalized_times else der.time
     body = der.sequence(
         *([der.element(0xA0, der.integer(form.version - 1))] if form.version > 1 else []),
         der.integer(form.serial),
         algorithm,
         _name(issuer.common_name, issuer.name),
-        der.sequence(der.time(form.validity.not_before), der.time(form.validity.not_after)),
+        der.sequence(*(time(moment) for moment in (form.validity.not_before, form.validity.not_after))),
         _name(form.subject, form.name),
         form.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         *([der.element(0xA3, _extensions(form.extensions))] if form.extensions else []),
