@@ -103,7 +103,8 @@ class NvidiaVendor:
 
     def rim(self, form: RimForm) -> bytes:
         """Reference values, signed; the same bytes each time for the same values."""
-        name = f"{form.product} {form.edition} {form.version} {sorted(form.values.items())}"
+        by = hashlib.sha256(self.rim_root.certificate).hexdigest()
+        name = f"{by} {form.product} {form.edition} {form.version} {sorted(form.values.items())}"
         if name not in self._rims:
             self._rims[name] = write_rim(form, self.rim_signer(form.product))
         return self._rims[name]
