@@ -48,7 +48,6 @@ _VBIOS_INDICES = (*range(7), *range(8, 13))
 _ZERO_INDICES = frozenset({0, 8, 10, 12, 23, 24, 28})
 """Which are released as zero, as in the reference values of driver 550 and its VBIOS."""
 _WITH_ALTERNATIVES = frozenset({12, 23, 24, 32, 34, 35, 36})
-_NVDEC0_INDEX = 35
 _LINKS = (0, 0, 1, 1, 0, 0, 2, 2, 1, 1, 0, 2, 3, 3, 2, 2, 3, 3)
 """Which of four switches each of a GPU's links goes to, as on a machine with eight H100."""
 
@@ -195,10 +194,7 @@ class SimulatedGpu:
         released = dict(reference_values(self.family, "vbios", self.software.vbios))
         if not self.family.is_switch:
             released |= reference_values(self.family, "driver", self.software.driver or "")
-        runtime = {index: values[0] for index, values in released.items()}
-        if self.nvdec0 == DISABLED and not self.family.is_switch:
-            runtime[_NVDEC0_INDEX] = bytes(48)  # of a unit that is off nothing is measured
-        return runtime
+        return {index: values[0] for index, values in released.items()}
 
 
 def reference_values(family: Family, kind: str, version: str) -> dict[int, tuple[bytes, ...]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from sealroom.tees.nvidia.opaque import ENABLED
 from sealroom.testing import der
 from sealroom.testing.nvidia_cases import FUTURE, PAST, Bench, NvidiaCase
 from sealroom.testing.nvidia_certificates import rim_branch_form, rim_issuer_form, rim_root_form, rim_signer_form
@@ -134,6 +135,10 @@ def comparison_faults(bench: Bench) -> Iterator[NvidiaCase]:
                          form=replace(driver, values=wrong))  # fmt: skip
     form = bench.form().with_measurement(30, b"\x5c" * 48)
     yield bench.case("measurement that no RIM has", "nvidia.measurement-mismatch", form=form)
+    on = replace(gpu, nvdec0=ENABLED)
+    yield bench.on(on).case("NVDEC0 on and measured as something that was not released",
+                            "nvidia.measurement-mismatch",
+                            form=on.form(form.nonce).with_measurement(35, b"\x35" * 48))  # fmt: skip
     yield from _only_skipped(bench, driver)
 
 

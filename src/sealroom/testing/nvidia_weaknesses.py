@@ -14,6 +14,7 @@ from sealroom.testing.nvidia_ocsp import UNKNOWN, OcspForm, mint_ocsp, revoked
 __all__ = ["authentic"]
 
 _HOLD = 6
+_NVDEC0_INDEX = 35
 
 
 def authentic(gpu: SimulatedGpu) -> Iterator[NvidiaCase]:
@@ -38,6 +39,8 @@ def _gpu(bench: Bench) -> Iterator[NvidiaCase]:
     yield bench.case("firmware that does not name itself", form=form.with_item(OpaqueType.FWID, None), flags=missing)
     newer = form.with_item(OpaqueType.OPAQUE_DATA_VERSION, b"\2\0")
     yield bench.case("opaque data of a later version", form=newer, flags=frozenset({"opaque_version_unknown"}))
+    off = form.with_measurement(_NVDEC0_INDEX, b"\x35" * 48)
+    yield bench.case("NVDEC0 off and measured as something that was not released", form=off)
     on = replace(gpu, nvdec0=ENABLED)
     yield bench.on(on).case("NVDEC0 on and measured")
     for name, value in (("neither on nor off", b"\0"), ("not told", None)):
