@@ -4,6 +4,7 @@ Namespaces as they are declared, attributes in order, one way to write each char
 ``xml:`` attributes is not here, since the reader takes none.
 """
 
+import re
 from collections.abc import Mapping
 
 from sealroom.tees.nvidia.xml_tree import XmlElement
@@ -12,6 +13,9 @@ __all__ = ["canonical"]
 
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 _ATTRIBUTE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
+
+_SPECIAL = re.compile(r'[&<>"\t\n\r]')
+"""What either table replaces; most values have none of it."""
 
 
 def canonical(element: XmlElement, *, without: XmlElement | None = None) -> bytes:
@@ -22,32 +26,45 @@ def canonical(element: XmlElement, *, without: XmlElement | None = None) -> byte
         without: an element to leave out, with all below it (the enveloped-signature transform).
     """
     parts: list[str] = []
-    _write(element, {}, parts, without)
+    _write(element, {}, parts, without, {})
     return "".join(parts).encode()
 
 
-def _write(element: XmlElement, written: Mapping[str, str], parts: list[str], without: XmlElement | None) -> None:
-    """``written``: the namespaces that the output already has in force here."""
-    new = {
-        prefix: uri for prefix, uri in element.scope.items() if written.get(prefix, "" if not prefix else None) != uri
-    }
+def _write(
+    element: XmlElement, written: Mapping[str, str], parts: list[str], without: XmlElement | None,
+    orders: dict[tuple[str, ...], list[int]],
+) -> None:  # fmt: skip
+    """``written``: the namespaces that the output already has in force here; ``orders``: of attributes, as they were
+    found before: many elements have the same ones."""
     parts.append(f"<{element.qname}")
-    for prefix in sorted(new):
-        name = f"xmlns:{prefix}" if prefix else "xmlns"
-        parts.append(f' {name}="{new[prefix].translate(_ATTRIBUTE)}"')
-    for _, qname, value in sorted(element.raw_attributes, key=_attribute_order):
-        parts.append(f' {qname}="{value.translate(_ATTRIBUTE)}"')
+    if element.scope is not written:
+        _write_namespaces(element.scope, written, parts)
+    attributes = element.raw_attributes
+    names = tuple([name for name, _, _ in attributes])
+    order = orders.get(names)
+    if order is None:
+        order = orders[names] = sorted(range(len(names)), key=lambda place: _by_namespace(names[place]))
+    for place in order:
+        _, qname, value = attributes[place]
+        parts.append(f' {qname}="{value.translate(_ATTRIBUTE) if _SPECIAL.search(value) else value}"')
     parts.append(">")
-    inside = {**written, **new}
     for child in element.children:
         if isinstance(child, str):
-            parts.append(child.translate(_TEXT))
+            parts.append(child.translate(_TEXT) if _SPECIAL.search(child) else child)
         elif child is not without:
-            _write(child, inside, parts, without)
+            # a child that declares nothing has the very scope of its parent, all of which is written by now
+            _write(child, element.scope, parts, without, orders)
     parts.append(f"</{element.qname}>")
 
 
-def _attribute_order(attribute: tuple[str, str, str]) -> tuple[str, str]:
-    """By namespace, then by local name; those without a namespace first."""
-    namespace, brace, local = attribute[0].rpartition("}")
-    return (namespace[1:], local) if brace else ("", attribute[0])
+def _write_namespaces(scope: Mapping[str, str], written: Mapping[str, str], parts: list[str]) -> None:
+    new = {prefix: uri for prefix, uri in scope.items() if written.get(prefix, "" if not prefix else None) != uri}
+    for prefix in sorted(new):
+        name = f"xmlns:{prefix}" if prefix else "xmlns"
+        parts.append(f' {name}="{new[prefix].translate(_ATTRIBUTE)}"')
+
+
+def _by_namespace(name: str) -> tuple[str, str]:
+    """Those without a namespace come first."""
+    namespace, brace, local = name.rpartition("}")
+    return (namespace[1:], local) if brace else ("", name)

@@ -32,6 +32,7 @@ _SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
 _HASH = "{http://www.w3.org/2001/04/xmlenc#sha384}Hash"
 _SCHEMES = frozenset({SignatureScheme.ECDSA_SHA384})
 _VERSION = re.compile(r"[0-9A-Za-z.]{1,64}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,2}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{96}")
 _MAX_INDEX = 255
 _MAX_ALTERNATIVES = 64
@@ -157,14 +158,14 @@ def _resource(resource: XmlElement) -> tuple[int, bool, tuple[bytes, ...]]:
     count = _number(given.get("alternatives"), _MAX_ALTERNATIVES)
     if given.get("active") not in {"True", "False"} or not count:
         raise _bad("a measurement is neither active nor inactive, or has no value", index)
-    hashes = {name.removeprefix(_HASH): value for name, value in given.items() if name.startswith(_HASH)}
-    if set(hashes) != {str(number) for number in range(count)} or not all(map(_DIGEST.fullmatch, hashes.values())):
+    hashes = [given.get(f"{_HASH}{number}", "") for number in range(count)]
+    if sum([name.startswith(_HASH) for name in given]) != count or not all(map(_DIGEST.fullmatch, hashes)):
         raise _bad("a measurement has other values than it announces", index)
-    return index, given["active"] == "True", tuple(bytes.fromhex(hashes[str(number)]) for number in range(count))
+    return index, given["active"] == "True", tuple(map(bytes.fromhex, hashes))
 
 
 def _number(text: str | None, limit: int) -> int:
-    if text is None or not re.fullmatch(r"0|[1-9][0-9]{0,2}", text) or int(text) > limit:
+    if text is None or not _NUMBER.fullmatch(text) or int(text) > limit:
         raise _bad("a number is none, or too large", ascii(text)[:40])
     return int(text)
 

@@ -54,11 +54,13 @@ def read_signature(root: XmlElement) -> RimSignature:
         MalformedError: ``nvidia.rim-signature-shape``: there is none or more than one, it is not a child of the root,
             or it is in another shape than this one: one reference to the whole document, two transforms.
     """
-    found = [element for element in root.walk() if element.name == f"{_DS}Signature"]
+    every = list(root.walk())
+    found = [element for element in every if element.name == f"{_DS}Signature"]
     if len(found) != 1 or not any(child is found[0] for child in root.elements):
         raise _shape("exactly one signature, directly under the root", len(found))
     signature = found[0]
-    if any(element.name.startswith(_DS) for element in root.walk() if element not in list(signature.walk())):
+    inside = {id(element) for element in signature.walk()}
+    if any(element.name.startswith(_DS) for element in every if id(element) not in inside):
         raise _shape("nothing of a signature elsewhere", None)
     signed_info, value, key_info = _children(signature, "SignedInfo", "SignatureValue", "KeyInfo")
     return RimSignature(

@@ -91,20 +91,50 @@ class _Builder:
         self.root: XmlElement | None = None
         self._open: list[XmlElement] = []
         self._count = 0
+        # what names mean in a scope, which many elements share and which lives as long as they do
+        self._elements: dict[tuple[int, str], str] = {}
+        self._expanded: dict[tuple[int, tuple[str, ...]], tuple[str | None, ...]] = {}
 
     def start(self, qname: str, flat: list[str]) -> None:
         self._count += 1
         if self._count > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(flat) > 2 * MAX_ATTRIBUTES:
             raise bad_xml("too many elements or attributes, or nested too deep", qname[:60])
-        pairs = list(zip(flat[::2], flat[1::2], strict=True))
-        declared = _declarations(pairs)
-        scope = {**(self._open[-1].scope if self._open else {}), **declared}
-        element = XmlElement(qname, _expand(qname, scope, default=True), declared, scope, _attributes(pairs, scope))
+        names, values = tuple(flat[::2]), flat[1::2]
+        scope = self._open[-1].scope if self._open else {}
+        declared = _declarations(names, values) if "xmlns" in "".join(names) else {}
+        if declared:
+            scope = {**scope, **declared}
+        attributes = tuple([
+            (expanded, name, value)
+            for expanded, name, value in zip(self._attributes(names, scope), names, values, strict=True)
+            if expanded is not None
+        ])  # fmt: skip
+        element = XmlElement(qname, self._element(qname, scope), declared, scope, attributes)
         if self._open:
             self._open[-1].children.append(element)
         else:
             self.root = element
         self._open.append(element)
+
+    def _element(self, qname: str, scope: Mapping[str, str]) -> str:
+        key = (id(scope), qname)
+        name = self._elements.get(key)
+        if name is None:
+            name = self._elements[key] = _expand(qname, scope, default=True)
+        return name
+
+    def _attributes(self, names: tuple[str, ...], scope: Mapping[str, str]) -> tuple[str | None, ...]:
+        """What the names of one element's attributes mean; None: a declaration, which is none."""
+        key = (id(scope), names)
+        found = self._expanded.get(key)
+        if found is None:
+            found = self._expanded[key] = tuple(
+                None if _is_declaration(name) else _expand(name, scope, default=False) for name in names
+            )
+            given = [name for name in found if name is not None]
+            if len(set(given)) != len(given):
+                raise bad_xml("an attribute stands twice under two prefixes")
+        return found
 
     def end(self, _: str) -> None:
         self._open.pop()
@@ -120,10 +150,10 @@ class _Builder:
         raise bad_xml("the document has a processing instruction", None, "none")
 
 
-def _declarations(pairs: list[tuple[str, str]]) -> Mapping[str, str]:
+def _declarations(names: tuple[str, ...], values: list[str]) -> Mapping[str, str]:
     found = {}
-    for name, value in pairs:
-        if name == "xmlns" or name.startswith("xmlns:"):
+    for name, value in zip(names, values, strict=True):
+        if _is_declaration(name):
             prefix = name[6:]
             if prefix in {"xml", "xmlns"} or (prefix and not value):
                 raise bad_xml("a namespace declaration that XML forbids", name[:60])
@@ -131,15 +161,8 @@ def _declarations(pairs: list[tuple[str, str]]) -> Mapping[str, str]:
     return found
 
 
-def _attributes(pairs: list[tuple[str, str]], scope: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
-    found = tuple(
-        (_expand(name, scope, default=False), name, value)
-        for name, value in pairs
-        if name != "xmlns" and not name.startswith("xmlns:")
-    )
-    if len({name for name, _, _ in found}) != len(found):
-        raise bad_xml("an attribute stands twice under two prefixes")
-    return found
+def _is_declaration(name: str) -> bool:
+    return name == "xmlns" or name.startswith("xmlns:")
 
 
 def _expand(qname: str, scope: Mapping[str, str], *, default: bool) -> str:
