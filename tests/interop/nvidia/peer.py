@@ -6,7 +6,8 @@ A question is an object: ``report``, ``driver_rim``, ``vbios_rim`` (base64), ``c
 
 The steps are those of its own ``attest``, by its own functions and in its order; what can not be had here is put in:
 driver and VBIOS version are those of the report (else the driver tells them), the answers about revocation are "good"
-(else its OCSP responder tells), the roots are the question's, and the time is the question's. Its logs are off.
+(else its OCSP responder tells), the roots are the question's, and the time is the question's. What it prints is
+thrown away; the log that it always writes to a file is off unless the question has ``logs``.
 """
 
 import base64
@@ -50,7 +51,7 @@ from verifier.rim import RIM  # noqa: E402
 from verifier.utils import format_vbios_version  # noqa: E402
 from verifier.verifier import Verifier  # noqa: E402
 
-logging.disable(logging.CRITICAL)
+config.info_log.handlers.clear()
 CcAdminUtils.ocsp_certificate_chain_validation = staticmethod(lambda *_: (True, "", "good", None))
 SETTINGS = {"hopper": config.HopperSettings, "blackwell": config.BlackwellSettings}
 
@@ -69,6 +70,7 @@ def main() -> None:
 def answer(question: dict[str, Any]) -> dict[str, Any]:
     """Its verdict, and how long it took."""
     AT[0] = datetime.fromtimestamp(question["at"], UTC)
+    logging.disable(logging.NOTSET if question.get("logs") else logging.CRITICAL)
     settings = SETTINGS[question["architecture"]]
     for name, attribute in (("device_root", "DEVICE_ROOT_CERT"), ("rim_root", "RIM_ROOT_CERT")):
         path = Path(HERE) / f"{name}.pem"
