@@ -1,9 +1,9 @@
 """One GPU's report with both reference values: ours beside NVIDIA's own verifier, nv-local-gpu-verifier.
 
 Theirs runs in an environment of its own (`scripts/setup-beside`), as a process that is asked over a pipe and tells
-the CPU time of its verdict alone: no start, no import, no OCSP, no driver asked. "theirs" writes the log file that it has
-no option to leave out; "theirs, without its log" does not. Ours is given no OCSP answers either, so that both do the
-same: chain, signature, firmware digest, two RIMs (form, digest, signature, chain), every measurement compared.
+the CPU time of its verdict alone: no start, no import, no OCSP, no driver asked. "theirs" writes the log file that it
+has no option to leave out; "theirs, without its log" does not. Ours is given no OCSP answers either, so that both do
+the same: chain, signature, firmware digest, two RIMs (form, digest, signature, chain), every measurement compared.
 
 Cold forgets everything before each verification. Remembered is a new report of the same device, whose certificates
 and reference values were verified before. Again is the identical evidence. Refused arms are cold and have one fault
