@@ -3,8 +3,10 @@
     originals           the samples: every vector that has to be accepted
     mutation            what a mutation is, and what a sound verifier makes of it
     quotes, dcap, snp   what is done to quotes, their collateral, and reports
+    nvidia, nvidia_rims, cose   what is done to GPUs' reports, their reference values, and signed CBOR
     certificates, signed_documents, revocation, windows   what is done to the parts that they share
-    hierarchy, hierarchy_faults, snp_hierarchy   the samples under keys of one's own, with one fault at a time
+    hierarchy, hierarchy_faults, snp_hierarchy, nvidia_hierarchy
+                        the samples under keys of one's own, with one fault at a time
     judges, verifiers_service   this project's verifier, and other people's
     report              counts and findings
 
@@ -15,11 +17,14 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 from sealroom.evidence import Tee
+from sealroom.testing.gym.cose import cose_mutations, nitro_mutations
 from sealroom.testing.gym.dcap import dcap_mutations
 from sealroom.testing.gym.hierarchy import Hierarchy
 from sealroom.testing.gym.hierarchy_faults import hierarchy_mutations
 from sealroom.testing.gym.judges import Answer, Judge, claims_of
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
+from sealroom.testing.gym.nvidia import nvidia_mutations
+from sealroom.testing.gym.nvidia_hierarchy import NvidiaHierarchy, nvidia_hierarchy_mutations
 from sealroom.testing.gym.report import Finding, GymReport, finding_of, other_status
 from sealroom.testing.gym.snp import snp_mutations
 from sealroom.testing.gym.snp_hierarchy import SnpHierarchy, snp_hierarchy_mutations
@@ -31,6 +36,9 @@ _MAKERS: dict[Tee, Callable[[Sample, Sequence[Sample], random.Random], Iterator[
     Tee.TDX: dcap_mutations,
     Tee.SGX: dcap_mutations,
     Tee.SNP: snp_mutations,
+    Tee.NVIDIA: nvidia_mutations,
+    Tee.NITRO: nitro_mutations,
+    Tee.CCA: cose_mutations,
 }
 
 
@@ -82,6 +90,11 @@ def re_minted(sample: Sample) -> tuple[Sample, Iterator[Mutation]] | None:
     if sample.tee is Tee.SNP:
         snp = SnpHierarchy.of(sample)
         return None if snp is None else (snp.sample(), snp_hierarchy_mutations(snp))
+    if sample.tee is Tee.NVIDIA:
+        nvidia = NvidiaHierarchy.of(sample)
+        return None if nvidia is None else (nvidia.sample(), nvidia_hierarchy_mutations(nvidia))
+    if sample.tee not in {Tee.TDX, Tee.SGX}:
+        return None
     dcap = Hierarchy.of(sample)
     return None if dcap is None else (dcap.sample(), hierarchy_mutations(dcap))
 
