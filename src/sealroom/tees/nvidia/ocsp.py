@@ -1,4 +1,4 @@
-"""Answers of an OCSP responder (RFC 6960), as they are stapled: read, and verified for one certificate.
+"""Answers of an OCSP responder (RFC 6960), as they are stapled: verified for one certificate.
 
 Signed by the certificate's own issuer, or by a responder that this issuer certified for just that (section 4.2.2.2).
 A suspended certificate (reason certificateHold) is a state of its own: it may come back, and nobody has to trust it
@@ -6,47 +6,32 @@ meanwhile.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
 
-from sealroom.der import (
-    BIT_STRING,
-    CONTEXT_0,
-    ENUMERATED,
-    GENERALIZED_TIME,
-    INTEGER,
-    OBJECT_IDENTIFIER,
-    OCTET_STRING,
-    SEQUENCE,
-    DerReader,
-    Element,
-    read_whole,
-)
-from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.der import BIT_STRING, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, Element, read_whole
+from sealroom.errors import UnverifiedError
 from sealroom.evidence import Validity
+from sealroom.tees.nvidia.ocsp_response import (
+    BY_NAME,
+    GOOD,
+    UNKNOWN,
+    OcspResponse,
+    SingleAnswer,
+    read_reason,
+    read_response,
+)
 from sealroom.x509_chain import require_in_window, require_signed, verify_end_entity
-from sealroom.x509_reader import Certificate, SignatureScheme, read_certificate, read_scheme
+from sealroom.x509_reader import Certificate, SignatureScheme, read_certificate
 
 __all__ = ["OcspState", "OcspStatus", "answers_for", "verify_ocsp"]
 
-_MAX_ANSWER = 64 * 1024
-_BASIC = "1.3.6.1.5.5.7.48.1.1"
-_OCSP_SIGNING = bytes.fromhex("06082b06010505070309")
+_OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 _EXTENDED_KEY_USAGE = "2.5.29.37"
-_CONTEXT_1, _CONTEXT_2 = 0xA1, 0xA2
-_GOOD, _UNKNOWN = 0x80, 0x82
 _HOLD = 6
 _NO_NEXT_UPDATE = timedelta(days=1)
 """How long an answer holds that does not say."""
-_HASHES: dict[bytes, Callable[[bytes], Any]] = {
-    bytes.fromhex("06052b0e03021a"): lambda data: hashlib.sha1(data, usedforsecurity=False),
-    bytes.fromhex("0609608648016503040201"): hashlib.sha256,
-    bytes.fromhex("0609608648016503040202"): hashlib.sha384,
-}
-"""How a certificate's issuer is named; SHA-1 here finds and does not prove."""
 _SCHEMES = frozenset({SignatureScheme.ECDSA_SHA256, SignatureScheme.ECDSA_SHA384, SignatureScheme.RSA_PKCS1_SHA256,
                       SignatureScheme.RSA_PKCS1_SHA384})  # fmt: skip
 _REASONS = {0: "unspecified", 1: "keyCompromise", 2: "cACompromise", 3: "affiliationChanged", 4: "superseded",
@@ -72,58 +57,36 @@ class OcspStatus:
     validity: Validity
 
 
-@dataclass(frozen=True, slots=True)
-class _Single:
-    """One SingleResponse."""
-
-    digest: Callable[[bytes], Any]
-    name_hash: bytes
-    key_hash: bytes
-    serial: int
-    status: Element
-    this_update: datetime
-    next_update: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    """A BasicOCSPResponse."""
-
-    tbs: bytes
-    singles: tuple[_Single, ...]
-    scheme: SignatureScheme
-    signature: bytes
-    certificates: tuple[bytes, ...]
-
-
 def answers_for(raw: bytes, certificate: Certificate) -> bool:
     """Whether ``raw`` speaks of a certificate with this serial number; proves nothing.
 
     Raises:
-        MalformedError: ``nvidia.ocsp``, ``x509.der``.
+        MalformedError, UnverifiedError: as `read_response`.
     """
-    return any(single.serial == certificate.serial for single in _read(raw).singles)
+    return any(single.serial == certificate.serial for single in read_response(raw).singles)
 
 
 def verify_ocsp(raw: bytes, *, certificate: Certificate, issuer: Certificate, at: datetime) -> OcspStatus:
     """Verify what ``raw`` says of ``certificate`` at ``at``.
 
-    1. A successful basic response, with one answer for this certificate: issuer's name and key, and serial number.
-    2. Signed by ``issuer``, or by a certificate that ``issuer`` made for signing answers, valid at ``at``.
+    1. A successful basic response without critical extensions, with one answer for this certificate: issuer's name
+       and key, and serial number.
+    2. Signed by whom it names: ``issuer``, or a certificate that came along, which ``issuer`` made for signing
+       answers and which is valid at ``at``.
     3. ``at`` lies between thisUpdate and nextUpdate; an answer without an end holds for a day.
 
     Args:
-        raw: untrusted.
+        raw: untrusted, DER, at most 64 KiB.
         certificate: asked about.
         issuer: of it, itself verified.
-        at: the time to judge at.
+        at: the time to judge at, timezone-aware.
 
     Raises:
         MalformedError: ``nvidia.ocsp``, ``x509.der``.
         UnverifiedError: ``nvidia.ocsp-*``, ``x509.*``.
     """
     # 1.
-    response = _read(raw)
+    response = read_response(raw)
     single = _matching(response, certificate, issuer)
     # 2.
     signer = _signer(response, issuer, at)
@@ -136,24 +99,42 @@ def verify_ocsp(raw: bytes, *, certificate: Certificate, issuer: Certificate, at
     return _status(single.status, window)
 
 
-def _signer(response: _Response, issuer: Certificate, at: datetime) -> Certificate:
-    """The delegated responder if there is one that the issuer made; otherwise the issuer itself."""
-    for der in response.certificates:
-        responder = read_certificate(der)
-        if responder.der == issuer.der:
-            continue
-        usage = responder.extensions.get(_EXTENDED_KEY_USAGE)
-        if usage is None or _OCSP_SIGNING not in usage.value:
-            raise UnverifiedError("nvidia.ocsp-responder", "the answer's signer was not made for signing answers",
-                                  got=str(responder.subject))  # fmt: skip
-        verify_end_entity(
-            responder, issuer=issuer, schemes=_SCHEMES, at=at, understood=frozenset({_EXTENDED_KEY_USAGE})
-        )
-        return responder
-    return issuer
+def _signer(response: OcspResponse, issuer: Certificate, at: datetime) -> Certificate:
+    """Whoever the answer names: the issuer, or a responder that the issuer made and whose certificate came along."""
+    if _is_named(issuer, response.responder):
+        return issuer
+    along = (read_certificate(der) for der in response.certificates)
+    responder = next((one for one in along if _is_named(one, response.responder)), None)
+    if responder is None:
+        raise UnverifiedError("nvidia.ocsp-responder", "the answer's signer is not the issuer and did not come along",
+                              got=response.responder.content.hex()[:80],
+                              expected=str(issuer.subject))  # fmt: skip
+    usage = responder.extensions.get(_EXTENDED_KEY_USAGE)
+    if usage is None or _OCSP_SIGNING not in _purposes(usage.value):
+        raise UnverifiedError("nvidia.ocsp-responder", "the answer's signer was not made for signing answers",
+                              got=str(responder.subject))  # fmt: skip
+    understood = frozenset({_EXTENDED_KEY_USAGE})
+    verify_end_entity(responder, issuer=issuer, schemes=_SCHEMES, at=at, understood=understood)
+    return responder
 
 
-def _matching(response: _Response, certificate: Certificate, issuer: Certificate) -> _Single:
+def _is_named(certificate: Certificate, responder: Element) -> bool:
+    if responder.tag == BY_NAME:
+        return responder.content == certificate.subject.der
+    digest = read_whole(responder.content, OCTET_STRING).content
+    return digest == hashlib.sha1(_key_bits(certificate), usedforsecurity=False).digest()
+
+
+def _purposes(usage: bytes) -> frozenset[str]:
+    """What a key may be used for (RFC 5280 section 4.2.1.12)."""
+    reader = read_whole(usage, SEQUENCE).reader()
+    found = set()
+    while not reader.at_end():
+        found.add(reader.take(OBJECT_IDENTIFIER).oid())
+    return frozenset(found)
+
+
+def _matching(response: OcspResponse, certificate: Certificate, issuer: Certificate) -> SingleAnswer:
     found = [
         single
         for single in response.singles
@@ -168,89 +149,16 @@ def _matching(response: _Response, certificate: Certificate, issuer: Certificate
 
 
 def _status(status: Element, window: Validity) -> OcspStatus:
-    if status.tag == _GOOD:
-        return OcspStatus(state=OcspState.GOOD, reason=None, validity=window)
-    if status.tag == _UNKNOWN:
-        return OcspStatus(state=OcspState.UNKNOWN, reason=None, validity=window)
-    if status.tag != _CONTEXT_1:
-        raise _bad("a status is neither good, revoked nor unknown", hex(status.tag))
-    reader = status.reader()
-    reader.take(GENERALIZED_TIME).time()
-    reason = reader.take_if(CONTEXT_0)
-    reader.end()
-    number = 0 if reason is None else _enumerated(reason.reader().take(ENUMERATED))
+    if status.tag in {GOOD, UNKNOWN}:
+        state = OcspState.GOOD if status.tag == GOOD else OcspState.UNKNOWN
+        return OcspStatus(state=state, reason=None, validity=window)
+    number = read_reason(status)
     state = OcspState.HOLD if number == _HOLD else OcspState.REVOKED
     return OcspStatus(state=state, reason=_REASONS.get(number, f"reason {number}"), validity=window)
 
 
-def _read(raw: bytes) -> _Response:
-    if len(raw) > _MAX_ANSWER:
-        raise _bad("the answer is too large", f"{len(raw)} bytes")
-    outer = read_whole(raw, SEQUENCE).reader()
-    if status := _enumerated(outer.take(ENUMERATED)):
-        raise UnverifiedError("nvidia.ocsp-no-answer", "the responder gave no answer", got=f"status {status}",
-                              expected="successful", hint="ask again")  # fmt: skip
-    wrapped = outer.take(CONTEXT_0).reader().take(SEQUENCE).reader()
-    outer.end()
-    if (kind := wrapped.take(OBJECT_IDENTIFIER).oid()) != _BASIC:
-        raise _bad("the answer is of a kind that is not known", kind)
-    basic = read_whole(wrapped.take(OCTET_STRING).content, SEQUENCE).reader()
-    wrapped.end()
-    tbs, algorithm, signature = basic.take(SEQUENCE), basic.take(SEQUENCE), basic.take(BIT_STRING)
-    certificates = basic.take_if(CONTEXT_0)
-    basic.end()
-    return _Response(tbs.whole, _singles(tbs), read_scheme(algorithm), signature.bits(), _certificates(certificates))
-
-
-def _singles(tbs: Element) -> tuple[_Single, ...]:
-    reader = tbs.reader()
-    if reader.take_if(CONTEXT_0) is not None:
-        raise _bad("the answer is of another version than 1", None)
-    reader.take(_CONTEXT_1, _CONTEXT_2)
-    reader.take(GENERALIZED_TIME).time()
-    answers = reader.take(SEQUENCE).reader()
-    found = []
-    while not answers.at_end():
-        found.append(_single(answers.take(SEQUENCE).reader()))
-    return tuple(found)
-
-
-def _single(reader: DerReader) -> _Single:
-    identity = reader.take(SEQUENCE).reader()
-    algorithm = identity.take(SEQUENCE).reader().take(OBJECT_IDENTIFIER).whole
-    if algorithm not in _HASHES:
-        raise _bad("a certificate is named by a digest that is not known", algorithm.hex())
-    name_hash, key_hash = identity.take(OCTET_STRING).content, identity.take(OCTET_STRING).content
-    serial = identity.take(INTEGER).integer()
-    identity.end()
-    status = reader.take()
-    this_update = reader.take(GENERALIZED_TIME).time()
-    explicit = reader.take_if(CONTEXT_0)
-    next_update = None if explicit is None else explicit.reader().take(GENERALIZED_TIME).time()
-    return _Single(_HASHES[algorithm], name_hash, key_hash, serial, status, this_update, next_update)
-
-
-def _certificates(explicit: Element | None) -> tuple[bytes, ...]:
-    found: list[bytes] = []
-    if explicit is not None:
-        reader = explicit.reader().take(SEQUENCE).reader()
-        while not reader.at_end():
-            found.append(reader.take(SEQUENCE).whole)
-    return tuple(found)
-
-
 def _key_bits(certificate: Certificate) -> bytes:
-    """The content of the issuer's public key, without tag, length and count of unused bits (section 4.1.1)."""
+    """The content of the public key, without tag, length and count of unused bits (section 4.1.1)."""
     reader = read_whole(certificate.public_key, SEQUENCE).reader()
     reader.take(SEQUENCE)
     return reader.take(BIT_STRING).bits()
-
-
-def _enumerated(element: Element) -> int:
-    if len(element.content) != 1:
-        raise _bad("a status or reason is no small number", element.content.hex()[:40])
-    return element.content[0]
-
-
-def _bad(message: str, got: object) -> MalformedError:
-    return MalformedError("nvidia.ocsp", message, got=got, expected="an OCSP response (RFC 6960)")

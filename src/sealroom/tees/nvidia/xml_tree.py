@@ -1,9 +1,11 @@
 """A small reader of XML: elements, attributes and text, with names resolved, and nothing that XML can do besides.
 
 No document type, so no entity and nothing to fetch; no processing instruction; no ``xml:`` attribute, which would
-make the canonical form depend on more than is here. Everything is bounded before it is built.
+make the canonical form depend on more than is here; no encoding but UTF-8, so that no two readers of the same bytes
+see two documents. Everything is bounded before it is built.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
@@ -16,6 +18,14 @@ MAX_DOCUMENT = 512 * 1024
 MAX_DEPTH = 16
 MAX_ELEMENTS = 4096
 MAX_ATTRIBUTES = 64
+MAX_TEXT = 64 * 1024
+"""Characters of one attribute, or of one piece of text."""
+
+_NAME = re.compile(r"[^\W\d][\w.-]*")
+"""A name without a colon, as expat lets it through: it takes ``:a`` and ``a:1`` for names, and ``xmlns:`` too."""
+_RESERVED = frozenset({"http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2000/xmlns/"})
+"""Bound to no other prefix than ``xml`` and ``xmlns`` (Namespaces in XML section 3): another name for an ``xml:``
+attribute would pass by what is refused here."""
 
 
 @dataclass(slots=True)
@@ -65,6 +75,7 @@ def read_xml(raw: bytes) -> XmlElement:
     """
     if len(raw) > MAX_DOCUMENT:
         raise bad_xml("the document is too large", f"{len(raw)} bytes", f"at most {MAX_DOCUMENT}")
+    _require_utf8(raw)
     builder = _Builder()
     parser = expat.ParserCreate("UTF-8")
     parser.ordered_attributes = True
@@ -72,6 +83,7 @@ def read_xml(raw: bytes) -> XmlElement:
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.text
+    parser.XmlDeclHandler = builder.declaration
     parser.StartDoctypeDeclHandler = builder.refuse_doctype
     parser.EntityDeclHandler = builder.refuse_doctype
     parser.ProcessingInstructionHandler = builder.refuse_instruction
@@ -82,6 +94,16 @@ def read_xml(raw: bytes) -> XmlElement:
     if builder.root is None:  # pragma: no cover - expat refuses a document without an element
         raise bad_xml("the document is empty")
     return builder.root
+
+
+def _require_utf8(raw: bytes) -> None:
+    """Expat takes UTF-16 where it sees it, whatever encoding it was told."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise bad_xml("the document is not in UTF-8") from None
+    if b"\0" in raw:
+        raise bad_xml("the document has a zero byte, which XML has nowhere")
 
 
 class _Builder:
@@ -100,6 +122,8 @@ class _Builder:
         if self._count > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(flat) > 2 * MAX_ATTRIBUTES:
             raise bad_xml("too many elements or attributes, or nested too deep", qname[:60])
         names, values = tuple(flat[::2]), flat[1::2]
+        if values and max(map(len, values)) > MAX_TEXT:
+            raise bad_xml("an attribute is too long", qname[:60], f"at most {MAX_TEXT} characters")
         scope = self._open[-1].scope if self._open else {}
         declared = _declarations(names, values) if "xmlns" in "".join(names) else {}
         if declared:
@@ -140,8 +164,15 @@ class _Builder:
         self._open.pop()
 
     def text(self, content: str) -> None:
+        if len(content) > MAX_TEXT:
+            raise bad_xml("a text is too long", f"{len(content)} characters", f"at most {MAX_TEXT}")
         if self._open:
             self._open[-1].children.append(content)
+
+    def declaration(self, version: str, encoding: str | None, _: int) -> None:
+        if version != "1.0" or (encoding or "UTF-8").upper() != "UTF-8":
+            raise bad_xml("the document is of another version or encoding", f"{version}, {encoding}"[:60],
+                          "XML 1.0 in UTF-8")  # fmt: skip
 
     def refuse_doctype(self, *_: object) -> None:
         raise bad_xml("the document has a document type or entities", None, "neither")
@@ -155,7 +186,8 @@ def _declarations(names: tuple[str, ...], values: list[str]) -> Mapping[str, str
     for name, value in zip(names, values, strict=True):
         if _is_declaration(name):
             prefix = name[6:]
-            if prefix in {"xml", "xmlns"} or (prefix and not value):
+            named = name == "xmlns" or (_NAME.fullmatch(prefix) and prefix not in {"xml", "xmlns"} and value)
+            if not named or value in _RESERVED:
                 raise bad_xml("a namespace declaration that XML forbids", name[:60])
             found[prefix] = value
     return found
@@ -167,10 +199,12 @@ def _is_declaration(name: str) -> bool:
 
 def _expand(qname: str, scope: Mapping[str, str], *, default: bool) -> str:
     prefix, colon, local = qname.partition(":")
+    if not all(_NAME.fullmatch(part) for part in qname.split(":")):
+        raise bad_xml("a name is none", qname[:60])
     if not colon:
         namespace = scope.get("", "") if default else ""
         return f"{{{namespace}}}{qname}" if namespace else qname
-    if prefix not in scope or not local or ":" in local:
+    if prefix not in scope or ":" in local:
         raise bad_xml("a prefix that was not declared, or that is not taken here", qname[:60])
     return f"{{{scope[prefix]}}}{local}"
 
