@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from device_seeds import device_seeds
 
 from sealroom.collateral import EvidenceBundle
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
@@ -93,6 +94,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield "firmware", firmware()
     yield from (("enclave-signature", raw) for raw in recorded("sigstruct-*/enclave.sig"))
     yield from (("ima-list", raw) for raw in recorded("ima-*/ascii_runtime_measurements"))
+    yield from device_seeds()
     yield "policy", _POLICY.format(measurement="ab" * 48, digest="cd" * 32).encode()
 
 

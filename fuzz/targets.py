@@ -200,6 +200,111 @@ def firmware() -> Reader:
     return read
 
 
+def nvidia_report() -> Reader:
+    """Reports of GPUs and NVLink switches."""
+    from sealroom.tees import nvidia
+
+    return nvidia.parse
+
+
+def reference_values() -> Reader:
+    """NVIDIA's reference values: XML, its canonical form, the signature's shape, and the values."""
+    from sealroom.tees.nvidia.rim import read_rim
+    from sealroom.tees.nvidia.rim_signature import read_signature, reference_holds
+    from sealroom.tees.nvidia.xml_tree import read_xml
+
+    def read(raw: bytes) -> object:
+        root = read_xml(raw)
+        reference_holds(root, read_signature(root))
+        return read_rim(raw)
+
+    return read
+
+
+def ocsp_answer() -> Reader:
+    """Answers of OCSP responders."""
+    from sealroom.tees.nvidia.ocsp import answers_for
+    from sealroom.x509_reader import Certificate
+
+    # all that is asked of it here is its number
+    certificate = Certificate.__new__(Certificate)
+    object.__setattr__(certificate, "serial", 1)
+
+    def read(raw: bytes) -> object:
+        return answers_for(raw, certificate)
+
+    return read
+
+
+def stapled_answers() -> Reader:
+    """The CBOR list of such answers that comes with a device."""
+    from sealroom.evidence import Collateral
+    from sealroom.tees.nvidia.revocation import stapled_answers as read_stapled
+
+    def read(raw: bytes) -> object:
+        return read_stapled(Collateral(items={"ocsp": raw}))
+
+    return read
+
+
+def nitro_document() -> Reader:
+    """Attestation documents of Nitro enclaves and NitroTPM."""
+    from sealroom.tees import nitro
+
+    return nitro.parse
+
+
+def cca_token() -> Reader:
+    """Tokens of Arm's CCA and PSA."""
+    from sealroom.tees import cca
+
+    return cca.parse
+
+
+def cose_key() -> Reader:
+    """Public keys as COSE_Key, JWK or PEM."""
+    from sealroom.tees._cose.key import read_key
+
+    def read(raw: bytes) -> object:
+        return read_key(raw, area="fuzz")
+
+    return read
+
+
+def cbor() -> Reader:
+    """CBOR of any kind; what is read can be written, and is then read as the same."""
+    from sealroom.cbor import encode_cbor, read_cbor
+
+    def read(raw: bytes) -> object:
+        written = encode_cbor(read_cbor(raw))
+        again = encode_cbor(read_cbor(written))
+        if again != written:
+            raise AssertionError(f"written as {written.hex()}, and then as {again.hex()}")
+        return written
+
+    return read
+
+
+def web_token() -> Reader:
+    """JSON web tokens."""
+    from sealroom.jose import parse_jwt
+
+    def read(raw: bytes) -> object:
+        return parse_jwt(raw, area="fuzz")
+
+    return read
+
+
+def web_keys() -> Reader:
+    """Sets of JSON web keys."""
+    from sealroom.jose import read_jwks
+
+    def read(raw: bytes) -> object:
+        return read_jwks(raw, area="fuzz")
+
+    return read
+
+
 TARGETS = {
     "quote": Target(make=quote),
     "signed-json": Target(make=signed_json),
@@ -220,5 +325,15 @@ TARGETS = {
     "enclave-image": Target(make=enclave_image, longest=4096),
     "pe-image": Target(make=pe_image, longest=2048),
     "firmware": Target(make=firmware),
+    "nvidia-report": Target(make=nvidia_report),
+    "reference-values": Target(make=reference_values, longest=6144),
+    "ocsp-answer": Target(make=ocsp_answer, longest=2048),
+    "stapled-answers": Target(make=stapled_answers, longest=2048),
+    "nitro-document": Target(make=nitro_document),
+    "cca-token": Target(make=cca_token, longest=4096),
+    "cose-key": Target(make=cose_key, longest=1024),
+    "cbor": Target(make=cbor, longest=1024),
+    "web-token": Target(make=web_token, longest=4096),
+    "web-keys": Target(make=web_keys, longest=4096),
 }
 """Every target under the name of its corpus."""

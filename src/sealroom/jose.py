@@ -255,7 +255,8 @@ def _verify_ec(token: Jwt, key: ec.EllipticCurvePublicKey, algorithm: JoseAlg) -
 def _read_jwk(entry: Any, area: str) -> JwkKey | None:
     if not isinstance(entry, dict):
         raise _bad_set(area, "a key is no object")
-    if entry.get("use") not in {None, "sig"} or entry.get("kty") not in {"RSA", "EC"}:
+    # compared and not looked up: what stands there may be of any type
+    if entry.get("use") not in (None, "sig") or entry.get("kty") not in ("RSA", "EC"):
         return None
     kid, alg = entry.get("kid"), entry.get("alg")
     if not isinstance(kid, str | None) or not isinstance(alg, str | None):
@@ -299,7 +300,8 @@ def _rsa_of_certificate(chain: Any, area: str) -> rsa.RSAPublicKey | None:
 
 
 def _ec_key(entry: Mapping[str, Any], area: str) -> ec.EllipticCurvePublicKey | None:
-    curve = _CURVES.get(entry.get("crv", ""))
+    name = entry.get("crv")
+    curve = _CURVES.get(name) if isinstance(name, str) else None
     if curve is None:
         return None
     size = (curve.key_size + 7) // 8
