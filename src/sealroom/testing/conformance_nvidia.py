@@ -9,6 +9,7 @@ import binascii
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +17,12 @@ from cryptography.x509 import load_der_x509_certificate
 
 from sealroom.errors import MalformedError, SealroomError, UnverifiedError
 from sealroom.evidence import Claims, Collateral, TrustRoots
+from sealroom.jose import parse_jwt, read_jwks, require_times
 from sealroom.tees import nvidia
 from sealroom.tees.nvidia.appraisal import facts_of
 from sealroom.tees.nvidia.certificates import DeviceIdentity, verify_device
+from sealroom.tees.nvidia.detached_eat import read_detached_eat
+from sealroom.tees.nvidia.nras import verify_nras
 from sealroom.tees.nvidia.opaque import OpaqueType
 from sealroom.tees.nvidia.reference_values import compare
 from sealroom.tees.nvidia.rim import RIM_ROOTS, read_rim, verify_rim
@@ -40,8 +44,8 @@ def run(case: VectorCase, roots: TrustRoots) -> Outcome:
     level = str(case.collateral.get("level", "authenticity"))
     if level == "rim-only":
         return _run_rim(case, roots)
-    if level.startswith("format"):
-        return _run_token(case)
+    if level.startswith("format") or ("jwks" in case.collateral and case.evidence[:1] == b"["):
+        return _run_token(case, roots)
     if level not in _LEVELS:
         raise UnsupportedCaseError(f"a level that is not known: {level}")
     if case.text("evidence").endswith(".json"):
@@ -235,8 +239,45 @@ def _rfc4514(certificate: Certificate) -> str:
     return load_der_x509_certificate(certificate.der).subject.rfc4514_string()
 
 
-def _run_token(case: VectorCase) -> Outcome:
-    raise UnsupportedCaseError("tokens of NVIDIA's service are not read yet")
+def _run_token(case: VectorCase, roots: TrustRoots) -> Outcome:
+    """An answer of NVIDIA's service: under the key set that the case brings; its form alone if it brings none."""
+    fields = _claimed(case.evidence)
+    try:
+        eat = read_detached_eat(case.evidence)
+        fields["submod_digest_matches"] = True
+        if "jwks" in case.collateral:
+            simulated = _verify_token(case, roots)
+        else:
+            simulated = False
+            require_times(eat.overall.claims, at=case.verify_at, area="nvidia")
+    except SealroomError as refusal:
+        if refusal.code == "nvidia.nras-submodule-digest":
+            fields["submod_digest_matches"] = False
+        return Outcome(refusal=refusal, fields=fields)
+    return Outcome(simulated=simulated, fields=fields)
+
+
+def _verify_token(case: VectorCase, roots: TrustRoots) -> bool:
+    """Whoever made the case is the relying party, and its key set the one that it trusts."""
+    jwks, nonce = case.file(case.collateral["jwks"]), case.collateral.get("expected_nonce")
+    trusted = frozenset(key.spki_sha256 for key in read_jwks(jwks, area="nvidia"))
+    roots = replace(roots, token_signers=roots.token_signers | trusted)
+    wanted = None if nonce is None else bytes.fromhex(str(nonce))
+    return verify_nras(case.evidence, jwks=jwks, roots=roots, nonce=wanted, at=case.verify_at).simulated
+
+
+def _claimed(raw: bytes) -> dict[str, object]:
+    """What the overall token says, if there is one to read; a refusal may speak of it too."""
+    try:
+        document = json.loads(raw)
+        token = parse_jwt(str(document[0][1]), area="nvidia")
+    except (ValueError, RecursionError, LookupError, TypeError, SealroomError):
+        return {}
+    return {
+        "overall_alg": token.alg,
+        "claims_version": token.claims.get("x-nvidia-ver"),
+        "eat_nonce": token.claims.get("eat_nonce"),
+    }
 
 
 def _type_name(kind: int) -> str | int:
