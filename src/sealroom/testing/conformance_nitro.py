@@ -23,7 +23,7 @@ def run(case: VectorCase, roots: TrustRoots) -> Outcome:
     try:
         verified = nitro.verify(evidence, roots=roots, collateral=Collateral(items={}), at=case.verify_at)
         claims = nitro.claims(verified)
-        _require_as_asked(case, claims)
+        _require_as_asked(case, evidence, claims)
     except SealroomError as refusal:
         return Outcome(refusal=refusal, fields=fields)
     fields |= {
@@ -53,22 +53,30 @@ def _fields(evidence: nitro.NitroEvidence) -> dict[str, object]:
     }
 
 
-def _require_as_asked(case: VectorCase, claims: Claims) -> None:
+def _require_as_asked(case: VectorCase, evidence: nitro.NitroEvidence, claims: Claims) -> None:
     asked = case.collateral.get("policy", {})
     if not isinstance(asked, Mapping) or set(asked) - _ASKED:
         raise UnsupportedCaseError("a relying party that asks for something that is not known here")
-    if claims.debug and not asked.get("allow_debug", False):
+    if "expected_nonce" in case.collateral:
+        asked = {"nonce": case.collateral["expected_nonce"], **asked}
+    if claims.debug and asked.get("allow_debug") is not True:
         raise UnverifiedError("nitro.debug", "an enclave in debug mode")
-    found = {name: str(claims.details.get(name, "")) for name in ("nonce", "public_key")}
-    found["user_data"] = claims.report_data.hex()
-    for name in sorted(set(asked) & set(found)):
-        if not found[name] or not hmac.compare_digest(found[name], str(asked[name])):
-            raise UnverifiedError(f"nitro.{name}", f"{name} is not what was asked for", got=found[name] or "none",
-                                  expected=str(asked[name]))  # fmt: skip
-    for index, value in dict(asked.get("pcrs", {})).items():
-        got = claims.measurements.get(f"pcr{index}", b"")
-        if not got or not hmac.compare_digest(got.hex(), str(value)):
-            raise UnverifiedError("nitro.pcr", f"PCR{index} is not what was asked for", got=got.hex() or "none")
+    document = evidence.document
+    for name in ("nonce", "public_key", "user_data"):
+        if name in asked:
+            _require_equal(name, getattr(document, name), asked[name])
+    pins = asked.get("pcrs", {})
+    if not isinstance(pins, Mapping) or not all(str(index).isdecimal() for index in pins):
+        raise UnsupportedCaseError("a relying party that asks for PCRs by other names than their numbers")
+    for index, value in pins.items():
+        _require_equal("pcr", document.pcrs.get(int(index)), value)
+
+
+def _require_equal(name: str, got: bytes | None, asked: object) -> None:
+    """What is absent, or empty, is never what was asked for."""
+    if not got or not hmac.compare_digest(got.hex().encode(), str(asked).lower().encode()):
+        raise UnverifiedError(f"nitro.{name}", f"the document's {name} is not what was asked for",
+                              got=got.hex() if got else "none", expected=str(asked))  # fmt: skip
 
 
 def _hex(value: bytes | None) -> str | None:

@@ -1,8 +1,12 @@
 """What a verified Nitro document says, in the words that every TEE shares.
 
-PCRs are named by index: 0 the image, 1 kernel and boot ramdisk, 2 application, 3 the parent's IAM role, 4 the parent
-instance, 8 the certificate that signed the image. A PCR that the document does not have has no name here, so that
-nothing equals it. An enclave in debug mode has zeros in 0, 1 and 2, and says so by nothing else.
+An enclave's PCRs are ``pcr0`` and so on: 0 the image, 1 kernel and boot ramdisk, 2 application, 3 the parent's IAM
+role, 4 the parent instance, 8 the certificate that signed the image (0, 1, 2 and 8 as `measure.eif` names them). A PCR
+that the document does not have has no name here, so that nothing equals it. An enclave in debug mode has zeros in 0, 1
+and 2, and says so by nothing else.
+
+The PCRs of a NitroTPM are ``nitrotpm_pcr0`` and so on. They mean something else under the same numbers, and software
+in the instance extends most of them: whoever has an instance could extend PCR8 to what another's signed image has.
 
 ``report_data`` is ``user_data``; ``nonce`` and ``public_key`` are in the details, in hexadecimal.
 """
@@ -27,10 +31,11 @@ def claims(verified: Verified[Evidence]) -> Claims:
         raise MisuseError("nitro.other-tee", "this is no verified Nitro document", got=type(verified).__name__)
     document = verified.evidence.document
     debug = _is_debug(document)
+    name = "nitrotpm_pcr" if document.is_nitro_tpm else "pcr"
     return Claims(
         tee=Tee.NITRO,
         hardware_model="NitroTPM" if document.is_nitro_tpm else "Nitro Enclave",
-        measurements={f"pcr{index}": value for index, value in document.pcrs.items()},
+        measurements={f"{name}{index}": value for index, value in document.pcrs.items()},
         report_data=document.user_data or b"",
         tcb={},
         debug=debug,
@@ -50,8 +55,8 @@ def claims(verified: Verified[Evidence]) -> Claims:
 
 
 def _is_debug(document: NitroDocument) -> bool:
-    """An instance with a NitroTPM has no debug mode, and PCRs that other software extends."""
-    return not document.is_nitro_tpm and not any(any(document.pcrs.get(index, b"")) for index in _IMAGE_PCRS)
+    """What is absent counts as zero: nothing was measured, or nothing is said of it."""
+    return not any(any(document.pcrs.get(index, b"")) for index in _IMAGE_PCRS)
 
 
 def _details(verified: VerifiedNitro) -> dict[str, str | int]:

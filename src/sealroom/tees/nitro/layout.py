@@ -20,11 +20,11 @@ _DIGESTS = {"SHA256": 32, "SHA384": 48, "SHA512": 64}
 _MUST = frozenset({"module_id", "digest", "timestamp", "certificate", "cabundle"})
 _PCRS = ("pcrs", "nitrotpm_pcrs")
 """Of an enclave, and of an instance with a NitroTPM."""
-_OPTIONAL = ("public_key", "user_data", "nonce")
+_OPTIONAL = {"public_key": (1, 1024), "user_data": (0, 512), "nonce": (0, 512)}
+"""Members that may be absent or null, and how many bytes they can have otherwise."""
 _MAX_PCR = 31
 _MAX_CERTIFICATE = 1024
 _MAX_BUNDLE = 8
-_MAX_OPTIONAL = 1024
 _MAX_MODULE = 256
 _LATEST_MS = 253402300799_000
 """The end of the year 9999."""
@@ -43,6 +43,7 @@ class NitroDocument:
     pcrs: Mapping[int, bytes]
     """As many as the module gives; one that is absent equals nothing."""
     is_nitro_tpm: bool
+    """Whether they are of an instance with a NitroTPM (``nitrotpm_pcrs``) and not of an enclave (``pcrs``)."""
     certificate: bytes = field(repr=False)
     """DER, of the key that signs."""
     cabundle: tuple[bytes, ...] = field(repr=False)
@@ -148,7 +149,8 @@ def _cabundle(given: list[CborValue]) -> tuple[bytes, ...]:
 
 def _optional(members: dict[CborKey, CborValue], name: str) -> bytes | None:
     value = members.get(name)
-    return None if value is None else _sized(value, name, _MAX_OPTIONAL, least=0)
+    least, most = _OPTIONAL[name]
+    return None if value is None else _sized(value, name, most, least=least)
 
 
 def _sized(value: CborValue, name: str, most: int, *, least: int = 1) -> bytes:
