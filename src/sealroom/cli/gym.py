@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command("gym")(gym)
 
 
-def gym(
+def gym(  # noqa: PLR0913 - each is an option of the command
     directory: Annotated[
         Path, typer.Argument(metavar="DIRECTORY", help="A vector's folder, or a folder of such, however deep.")
     ],
@@ -32,6 +32,7 @@ def gym(
     others: Annotated[bool, typer.Option("--others", help="Ask the other verifiers that are installed too.")] = False,
     tdx_check: Annotated[Path | None, typer.Option(help="The check program of go-tdx-guest.")] = None,
     snp_check: Annotated[Path | None, typer.Option(help="The check program of go-sev-guest.")] = None,
+    nvidia_verifier: Annotated[Path | None, typer.Option(help="The program that asks NVIDIA's verifier.")] = None,
 ) -> None:
     """Forge evidence in thousands of ways; none may pass.
 
@@ -46,8 +47,8 @@ def gym(
                                where=str(directory))  # fmt: skip
     mine = Ours()
     judges: list[Judge] = [mine]
-    if others or tdx_check or snp_check:
-        judges += installed_verifiers(tdx_check, snp_check)
+    if others or tdx_check or snp_check or nvidia_verifier:
+        judges += installed_verifiers(tdx_check, snp_check, nvidia_verifier)
 
     def tell(finding: Finding) -> None:
         typer.echo(json.dumps(finding.as_dict()) if as_json else finding.as_line())

@@ -3,7 +3,7 @@
 `dcap-qvl` is a Python package and takes quote, collateral, time and root. Google's `check` tools are programs. That
 of go-tdx-guest is given the quote: it fetches collateral or does without, and here it does without, so that it is
 asked about the quote and its certificates alone. That of go-sev-guest is given the report with its certificates as
-a certificate table. Both judge at the time of the machine's own clock.
+a certificate table. Both judge at the time of the machine's own clock. NVIDIA's is in `verifiers_nvidia`.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from sealroom.tees.snp.layout import REPORT
 from sealroom.testing.gym.json_spans import signed_body
 from sealroom.testing.gym.judges import Answer, Judge
 from sealroom.testing.gym.mutation import Level, Mutation, Sample
+from sealroom.testing.gym.verifiers_nvidia import NvidiaLocalVerifier
 
 __all__ = ["DcapQvl", "GoSevGuest", "GoTdxGuest", "installed_verifiers"]
 
@@ -40,12 +41,15 @@ _EVERY_GUEST = 0xF0000
 """The guest policy that allows most (SMT, migration, debug), of the oldest ABI: only authenticity is asked about."""
 
 
-def installed_verifiers(tdx_check: Path | None, snp_check: Path | None) -> Iterator[Judge]:
+def installed_verifiers(
+    tdx_check: Path | None, snp_check: Path | None, nvidia_verifier: Path | None = None
+) -> Iterator[Judge]:
     """Those that can be asked here.
 
     Args:
         tdx_check: the program ``check`` of go-tdx-guest; None: ``go-tdx-guest-check`` on the search path, if any.
         snp_check: that of go-sev-guest; None: ``go-sev-guest-check`` on the search path, if any.
+        nvidia_verifier: a program that asks NVIDIA's verifier; None: ``nvidia-verifier`` on the search path, if any.
 
     Raises:
         UnavailableError: ``gym.verifier``: a program that was named is not there.
@@ -53,7 +57,8 @@ def installed_verifiers(tdx_check: Path | None, snp_check: Path | None) -> Itera
     with contextlib.suppress(ImportError):
         yield DcapQvl()
     for named, usual, kind in ((tdx_check, "go-tdx-guest-check", GoTdxGuest),
-                               (snp_check, "go-sev-guest-check", GoSevGuest)):  # fmt: skip
+                               (snp_check, "go-sev-guest-check", GoSevGuest),
+                               (nvidia_verifier, "nvidia-verifier", NvidiaLocalVerifier)):  # fmt: skip
         found = named or (Path(path) if (path := shutil.which(usual)) else None)
         if found is None:
             continue
