@@ -21,6 +21,7 @@ from sealroom.testing import (
     conformance_nitro,
     conformance_nvidia,
     conformance_snp,
+    conformance_tpm,
 )
 from sealroom.testing.comparison import Comparison, compare_accepted, compare_refused
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
@@ -40,6 +41,7 @@ KINDS: Mapping[str, Runner] = {
     "tcg2-eventlog": conformance_eventlog.run_tcg2,
     "ima": conformance_eventlog.run_ima,
     "cca": conformance_cca.run,
+    "tpm": conformance_tpm.run,
     "nitro": conformance_nitro.run,
     "nvidia": conformance_nvidia.run,
     "snp-launch": conformance_measure.run_snp_launch,
