@@ -66,7 +66,7 @@ def mint_ocsp(form: OcspForm, key: ec.EllipticCurvePrivateKey, *, responder: byt
         der.generalized_time(form.window.not_before),
         der.sequence(*[_single(form, issuer)] * form.answers),
     )
-    signature = der.bit_string(key.sign(body, ec.ECDSA(hashes.SHA384())))
+    signature = der.bit_string(key.sign(body, ec.ECDSA(hashes.SHA384(), deterministic_signing=True)))
     along = [] if responder is None else [der.element(0xA0, der.sequence(responder))]
     basic = der.sequence(body, _ECDSA_SHA384, signature, *along)
     wrapped = der.sequence(der.oid(form.kind), der.octet_string(basic))
