@@ -7,7 +7,7 @@
     certificates, signed_documents, revocation, windows   what is done to the parts that they share
     hierarchy, hierarchy_faults, snp_hierarchy, nvidia_hierarchy
                         the samples under keys of one's own, with one fault at a time
-    judges, verifiers_service   this project's verifier, and other people's
+    judges, verifiers_service, nvidia_verifier_service   this project's verifier, and other people's
     report              counts and findings
 
 `run_gym` is the whole. The same seed and the same samples give the same mutations under the same labels.

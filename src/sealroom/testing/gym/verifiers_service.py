@@ -3,7 +3,7 @@
 `dcap-qvl` is a Python package and takes quote, collateral, time and root. Google's `check` tools are programs. That
 of go-tdx-guest is given the quote: it fetches collateral or does without, and here it does without, so that it is
 asked about the quote and its certificates alone. That of go-sev-guest is given the report with its certificates as
-a certificate table. Both judge at the time of the machine's own clock. NVIDIA's is in `verifiers_nvidia`.
+a certificate table. Both judge at the time of the machine's own clock. NVIDIA's is in `nvidia_verifier_service`.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from sealroom.tees.snp.layout import REPORT
 from sealroom.testing.gym.json_spans import signed_body
 from sealroom.testing.gym.judges import Answer, Judge
 from sealroom.testing.gym.mutation import Level, Mutation, Sample
-from sealroom.testing.gym.verifiers_nvidia import NvidiaLocalVerifier
+from sealroom.testing.gym.nvidia_verifier_service import NvidiaLocalVerifier
 
 __all__ = ["DcapQvl", "GoSevGuest", "GoTdxGuest", "installed_verifiers"]
 
