@@ -161,7 +161,9 @@ def test_only_the_registry_and_the_simulated_hardware_name_one_tee():
         for module in MODULES
         if not module.startswith(knows)
         for imported in imports_of(module)
-        if imported.startswith("sealroom.tees.") and imported != "sealroom.tees.registry"
+        if imported.startswith("sealroom.tees.")
+        and imported != "sealroom.tees.registry"
+        and not imported.startswith("sealroom.tees._cose")  # a format of others' as well: results are signed in it
     ]
     assert wrong == []
 
@@ -185,6 +187,7 @@ EXCEPTIONS = {
     "sealroom.room.hardening": "hardens its own process",
     "sealroom.room.key_client": "speaks to the broker",
     "sealroom.testing.guest_devices": "devices and a host's service, without silicon behind them",
+    "sealroom.testing.nitro": "a simulated security module has a clock, as a real one does",
     "sealroom.testing.snp_guest": "reads and writes the description of a simulated guest",
     "sealroom.testing.stub_engine": "an engine's waits, without the engine",
     "sealroom.testing.tsm": "a directory in place of the kernel's",
