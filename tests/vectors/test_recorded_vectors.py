@@ -26,7 +26,7 @@ def _cases(folder: str) -> Iterator[object]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "path"), [case for folder in ("tdx", "sgx", "measure") for case in _cases(folder)]
+    ("folder", "path"), [case for folder in ("tdx", "sgx", "nitro", "measure") for case in _cases(folder)]
 )
 def test_a_recorded_vector_comes_out_as_labelled(folder: str, path: str) -> None:
     directory = Path(path)

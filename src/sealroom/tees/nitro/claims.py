@@ -1,9 +1,9 @@
 """What a verified Nitro document says, in the words that every TEE shares.
 
 An enclave's PCRs are ``pcr0`` and so on: 0 the image, 1 kernel and boot ramdisk, 2 application, 3 the parent's IAM
-role, 4 the parent instance, 8 the certificate that signed the image (0, 1, 2 and 8 as `measure.eif` names them). A PCR
-that the document does not have has no name here, so that nothing equals it. An enclave in debug mode has zeros in 0, 1
-and 2, and says so by nothing else.
+role, 4 the parent instance, 8 the certificate that signed the image (0, 1, 2 and 8 as `measure.eif` names them). One
+that the document does not have has no name here, so that nothing equals it. An enclave in debug mode has zeros in 0,
+1 and 2, and says so by nothing else.
 
 The PCRs of a NitroTPM are ``nitrotpm_pcr0`` and so on. They mean something else under the same numbers, and software
 in the instance extends most of them: whoever has an instance could extend PCR8 to what another's signed image has.

@@ -164,7 +164,7 @@ def _sized(value: CborValue, name: str, most: int, *, least: int = 1) -> bytes:
 def _typed(members: dict[CborKey, CborValue], name: str, kind: type[T]) -> T:
     value = members[name]
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise _bad(name, f"{name} is of another type", type(value).__name__, kind.__name__)
+        raise _bad(name.replace("_", "-"), f"{name} is of another type", type(value).__name__, kind.__name__)
     return value
 
 
