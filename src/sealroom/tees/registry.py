@@ -69,6 +69,8 @@ _TEES: Mapping[Tee, tuple[str, str]] = {
     Tee.SNP: ("sealroom.tees.snp", "SnpEvidence"),
     Tee.TDX: ("sealroom.tees.tdx", "TdxEvidence"),
     Tee.SGX: ("sealroom.tees.sgx", "SgxEvidence"),
+    Tee.AZURE_VTPM: ("sealroom.tees.azure_vtpm", "AzureEvidence"),
+    Tee.GCP: ("sealroom.tees.gcp", "GcpEvidence"),
     Tee.TPM: ("sealroom.tees.tpm", "TpmEvidence"),
     Tee.CCA: ("sealroom.tees.cca", "CcaEvidence"),
     Tee.NITRO: ("sealroom.tees.nitro", "NitroEvidence"),

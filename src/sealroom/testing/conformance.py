@@ -14,9 +14,13 @@ from pathlib import Path
 from sealroom.errors import MalformedError, SealroomError, UnavailableError, UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.testing import (
+    conformance_azure,
     conformance_cca,
+    conformance_cmw,
     conformance_dcap,
+    conformance_ear,
     conformance_eventlog,
+    conformance_gcp,
     conformance_measure,
     conformance_nitro,
     conformance_nvidia,
@@ -41,6 +45,12 @@ KINDS: Mapping[str, Runner] = {
     "tcg2-eventlog": conformance_eventlog.run_tcg2,
     "ima": conformance_eventlog.run_ima,
     "cca": conformance_cca.run,
+    "cmw": conformance_cmw.run,
+    "ear-claims": conformance_ear.run_claims,
+    "ear-claims-cbor": conformance_ear.run_claims_cbor,
+    "ear-jwt": conformance_ear.run_jwt,
+    "azure": conformance_azure.run,
+    "gcp": conformance_gcp.run,
     "tpm": conformance_tpm.run,
     "nitro": conformance_nitro.run,
     "nvidia": conformance_nvidia.run,

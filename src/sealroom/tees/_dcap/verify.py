@@ -41,7 +41,7 @@ from sealroom.tees._remembered import Remembered, forget_verdicts
 from sealroom.x509_chain import VerifiedChain, public_key_of, require_aware, verify_chain
 from sealroom.x509_reader import Certificate, read_certificates
 
-__all__ = ["DcapVerdict", "TdFacts", "forget", "verify_quote"]
+__all__ = ["DcapVerdict", "TdFacts", "forget", "verify_origin", "verify_quote"]
 
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _REPORT_DATA = slice(320, 384)
@@ -114,6 +114,20 @@ def verify_quote(
     # 7. to 12.
     qe = match_qe(held.qe_identity, quote.qe_report)
     return _judged(held, pck, qe, td, root=root.fingerprint, validity=chain.validity.meet(held.validity))
+
+
+def verify_origin(quote: Quote, *, roots: TrustRoots, at: datetime) -> VerifiedChain:
+    """Verify certificates and signatures alone: no revocation, no status, so this is no verdict on a platform.
+
+    Raises:
+        MalformedError, UnverifiedError: ``dcap.*``, ``x509.*``.
+    """
+    require_aware(at)
+    chain = _pck_chain(quote, roots, at)
+    _require_qe_report(chain.leaf, quote)
+    _require_binding(quote)
+    _require_quote_signature(quote)
+    return chain
 
 
 def forget() -> None:

@@ -1,0 +1,89 @@
+"""Evidence of an Azure guest, as Confidential Containers carries it (versions 1 and 2), or a token of Azure's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sealroom.errors import MalformedError, MisuseError
+from sealroom.evidence import Evidence, Tee
+from sealroom.jose import Jwt, parse_jwt
+from sealroom.tees._tpm.attest import QuoteAttest, Scheme, TpmHash, TpmSignature, read_attest, read_signature
+from sealroom.tees._tpm.evidence_json import octets, pcr_values, read_object, require_members
+from sealroom.tees._tpm.quote import Pcrs
+from sealroom.tees.azure_vtpm.hcl import HclReport, read_hcl
+from sealroom.tees.azure_vtpm.runtime_data import RuntimeData, read_runtime_data
+
+__all__ = ["AzureEvidence", "AzureGuest", "parse"]
+
+_AREA = "azure-vtpm"
+_MUST = frozenset({"version", "tpm_quote", "hcl_report"})
+_MAY = frozenset({"vcek", "td_quote", "additional_evidence", "event_log"})
+_QUOTE = frozenset({"message", "signature", "pcrs"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureGuest:
+    """What a guest gathers; untrusted."""
+
+    hcl: HclReport
+    runtime: RuntimeData
+    message: bytes = field(repr=False)
+    attest: QuoteAttest
+    signature: TpmSignature
+    pcrs: Pcrs = field(repr=False)
+    vcek: bytes | None = field(repr=False)
+    td_quote: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AzureEvidence(Evidence):
+    """One of the two forms, parsed from `raw` when this is made."""
+
+    tee: Tee = Tee.AZURE_VTPM
+    guest: AzureGuest | None = field(init=False)
+    token: Jwt | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.tee is not Tee.AZURE_VTPM:
+            raise MisuseError("azure-vtpm.other-tee", "this is evidence of the TEE azure-vtpm", got=self.tee.value)
+        is_token = self.raw[:3] == b"eyJ"
+        object.__setattr__(self, "token", parse_jwt(self.raw, area=_AREA) if is_token else None)
+        object.__setattr__(self, "guest", None if is_token else _guest(self.raw))
+
+
+def parse(raw: bytes) -> AzureEvidence:
+    """Read a guest's evidence, or a token of Microsoft Azure Attestation.
+
+    Raises:
+        MalformedError, UnverifiedError: ``azure-vtpm.*``, ``tpm.*``: the bytes are neither.
+    """
+    return AzureEvidence(raw=bytes(raw))
+
+
+def _guest(raw: bytes) -> AzureGuest:
+    document = read_object(raw, must=_MUST, may=_MAY, area=_AREA)
+    if document["version"] not in {1, 2}:
+        raise MalformedError("azure-vtpm.evidence", "the evidence is of another version", got=document["version"],
+                             expected="1 or 2")  # fmt: skip
+    quoted = require_members(document["tpm_quote"], must=_QUOTE, may=frozenset(), area=_AREA)
+    message = octets(quoted["message"], "message", area=_AREA)
+    attest = read_attest(message)
+    hcl = read_hcl(octets(document["hcl_report"], "hcl_report", area=_AREA))
+    return AzureGuest(
+        hcl=hcl, runtime=read_runtime_data(hcl.runtime_data), message=message, attest=attest,
+        signature=signature_of(octets(quoted["signature"], "signature", area=_AREA)),
+        pcrs=pcr_values(quoted["pcrs"], attest, area=_AREA), vcek=_optional(document, "vcek"),
+        td_quote=_optional(document, "td_quote"),
+    )  # fmt: skip
+
+
+def signature_of(raw: bytes) -> TpmSignature:
+    """The vTPM's signature: bare bytes of RSASSA with SHA-256, as Azure's tools give it, or with its scheme."""
+    if len(raw) in {256, 384, 512}:
+        return TpmSignature(scheme=Scheme.RSASSA, digest=TpmHash.SHA256, rsa=raw)
+    return read_signature(raw)
+
+
+def _optional(document: Mapping[str, Any], name: str) -> bytes | None:
+    value = document.get(name)
+    return None if value is None else octets(value, name, area=_AREA)

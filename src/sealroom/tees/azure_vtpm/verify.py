@@ -1,0 +1,87 @@
+"""Is this what a confidential VM of Azure said?"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sealroom.errors import UnverifiedError
+from sealroom.evidence import VERIFIED, Claims, Collateral, Tee, TrustRoots, Verified
+from sealroom.tees._token import verify_token
+from sealroom.tees._tpm.quote import require_pcrs, require_signature
+from sealroom.tees.azure_vtpm.hcl import require_bound, tdreport_data
+from sealroom.tees.azure_vtpm.layout import AzureEvidence, AzureGuest
+
+__all__ = ["MAA_ISSUERS", "VerifiedAzure", "VerifiedMaa", "require_quote", "verify"]
+
+MAA_ISSUERS = (".attest.azure.net",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifiedAzure(Verified[AzureEvidence]):
+    """A guest whose vTPM the hardware vouches for."""
+
+    guest: AzureGuest
+    inner: Claims
+    """What the hardware itself said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifiedMaa(Verified[AzureEvidence]):
+    """A token that Azure's service signed."""
+
+
+def verify(
+    evidence: AzureEvidence, *, roots: TrustRoots, collateral: Collateral, at: datetime
+) -> VerifiedAzure | VerifiedMaa:
+    """Verify a guest's evidence, or a token.
+
+    0. Structures and sizes: done by `layout.parse`.
+    1. The hardware's report (SNP), or the quote that Intel's enclave made of it (TDX), by the verifier of that TEE,
+       with its collateral; a VCEK may come with the evidence.
+    2. Its report data is the hash of exactly the runtime data.
+    3. The key that the runtime data names signed the vTPM's quote.
+    4. The quote's digest is that of the PCRs that came.
+
+    Of a token: `_token.verify_token`.
+
+    Raises:
+        MalformedError, UnverifiedError: ``azure-vtpm.*``, ``tpm.*``, or of the inner TEE: a step does not hold.
+    """
+    if evidence.token is not None:
+        token = verify_token(
+            evidence.token, roots=roots, collateral=collateral, at=at, issuers=MAA_ISSUERS, area="azure-vtpm"
+        )
+        return VerifiedMaa(evidence=evidence, root=token.signer, simulated=token.simulated, validity=token.validity,
+                           warrant=VERIFIED)  # fmt: skip
+    guest = evidence.guest
+    assert guest is not None  # noqa: S101 - one of the two, by `AzureEvidence`
+    # 1.
+    inner = _inner(guest, roots, collateral, at)
+    # 2.
+    require_bound(guest.hcl, inner.report_data)
+    # 3. and 4.
+    require_quote(guest)
+    return VerifiedAzure(evidence=evidence, root=inner.root, simulated=inner.simulated, validity=inner.validity,
+                         guest=guest, inner=inner, warrant=VERIFIED)  # fmt: skip
+
+
+def require_quote(guest: AzureGuest) -> None:
+    """Raise unless the bound key signed the quote, over the PCRs that came."""
+    require_signature(guest.message, guest.signature, guest.runtime.key)
+    require_pcrs(guest.attest, guest.pcrs, guest.signature.digest)
+
+
+def _inner(guest: AzureGuest, roots: TrustRoots, collateral: Collateral, at: datetime) -> Claims:
+    from sealroom.tees.registry import for_tee  # noqa: PLC0415 - the registry knows this package, and loads it late
+
+    raw, items = guest.hcl.hardware_report, dict(collateral.items)
+    if guest.hcl.inner is Tee.SNP:
+        if guest.vcek is not None:
+            items.setdefault("leaf", guest.vcek)
+    else:
+        if guest.td_quote is None:
+            raise UnverifiedError("azure-vtpm.no-td-quote", "a TDREPORT proves nothing without the quote made of it")
+        require_bound(guest.hcl, tdreport_data(guest.hcl))
+        raw = guest.td_quote
+    verifier = for_tee(guest.hcl.inner)
+    verified = verifier.verify(verifier.parse(raw), roots=roots, collateral=Collateral(items=items), at=at)
+    return verifier.claims(verified)

@@ -1,0 +1,71 @@
+"""The certificate of a vTPM's attestation key, to Google's roots, and whose instance it names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sealroom.der import CONTEXT_0, INTEGER, SEQUENCE, read_whole
+from sealroom.evidence import TrustRoots
+from sealroom.x509_chain import VerifiedChain, verify_chain
+from sealroom.x509_reader import Certificate, SignatureScheme
+
+__all__ = ["GCE_ROOTS", "Instance", "read_instance", "verify_ak_certificate"]
+
+GCE_ROOTS: Mapping[bytes, str] = {
+    # 2018-04-06 to 2118-04-06
+    bytes.fromhex("9bd5285f8fb18502a7947e621ffd470266f49fcd3b73e19a190f690ad32a7caf"): "tpm_ek_v1_cloud_host root",
+    # 2022 to 2122
+    bytes.fromhex("594759594b9b61524f6c8ef668f7177f7b9066bc0674f2f49fe9e052be78beb2"): "EK/AK CA Root",
+}
+"""SHA-256 of the DER of the roots. Computed from google/go-tpm-tools, server/ca-certs, on 2026-11-23."""
+
+_SCHEMES = frozenset({SignatureScheme.RSA_PKCS1_SHA256, SignatureScheme.RSA_PKCS1_SHA384,
+                      SignatureScheme.RSA_PKCS1_SHA512, SignatureScheme.ECDSA_SHA256,
+                      SignatureScheme.ECDSA_SHA384})  # fmt: skip
+_UNDERSTOOD = frozenset({"2.5.29.37", "2.5.29.17"})
+"""Extended key usage and alternative name of an endorsed key: they say that it is a TPM's, and are critical in
+certificates of the older CA."""
+_INSTANCE = "1.3.6.1.4.1.11129.2.1.21"
+_UTF8, _MAX_TEXT = 0x0C, 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """Whose VM it is."""
+
+    zone: str
+    project_number: int
+    project_id: str
+    instance_id: int
+    instance_name: str
+
+
+def verify_ak_certificate(leaf: bytes, issuers: bytes, *, roots: TrustRoots, at: datetime) -> VerifiedChain:
+    """Verify the certificate up to one of Google's roots (or a simulated one that ``roots`` names) at ``at``.
+
+    Raises:
+        MalformedError, UnverifiedError: ``x509.*``.
+    """
+    return verify_chain(leaf, issuers, anchors=frozenset(GCE_ROOTS) | roots.insecure_simulated, schemes=_SCHEMES,
+                        at=at, understood=_UNDERSTOOD)  # fmt: skip
+
+
+def read_instance(certificate: Certificate) -> Instance | None:
+    """What the certificate says of the instance; None if nothing.
+
+    Raises:
+        MalformedError: ``x509.der``.
+    """
+    extension = certificate.extensions.get(_INSTANCE)
+    if extension is None:
+        return None
+    reader = read_whole(extension.value, SEQUENCE).reader()
+    zone, number = _text(reader.take(_UTF8).content), reader.take(INTEGER).integer()
+    project, instance = _text(reader.take(_UTF8).content), reader.take(INTEGER).integer()
+    name = _text(reader.take(_UTF8).content)
+    reader.take_if(CONTEXT_0)
+    return Instance(zone=zone, project_number=number, project_id=project, instance_id=instance, instance_name=name)
+
+
+def _text(raw: bytes) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in raw[:_MAX_TEXT].decode("utf-8", "replace"))

@@ -1,0 +1,112 @@
+"""What a verified VM of Google's, or Google's service of it, says in the words that every TEE shares.
+
+PCRs of the vTPM are ``pcr00`` to ``pcr23``, of the strongest bank that was quoted. Of a Confidential Space token the
+measurement is ``image_digest``, and ``report_data`` the one nonce (the bytes of 64 hexadecimal digits, otherwise the
+text as it is); of several nonces, none, since nobody could say which binds.
+
+    debug              the debug image, or a debugger since boot
+    secure_boot_off    the token says so
+    token              a service's word, and no evidence
+    not_stable         the image has no support attribute STABLE
+    env_or_args_set    who started the workload gave it environment or arguments of their own
+    no_hardware_proof  a vTPM alone: nothing here proves that memory is encrypted
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sealroom.errors import MisuseError
+from sealroom.evidence import CLAIMED, Claims, Evidence, Tee, Verified
+from sealroom.tees._token import member
+from sealroom.tees._tpm.attest import TpmHash
+from sealroom.tees.gcp.layout import GcpQuote
+from sealroom.tees.gcp.verify import VerifiedSpace, VerifiedVtpm
+
+__all__ = ["claims"]
+
+_BANKS = (TpmHash.SHA512, TpmHash.SHA384, TpmHash.SHA256, TpmHash.SHA1)
+_NO_DEBUG = "disabled-since-boot"
+
+
+def claims(verified: Verified[Evidence]) -> Claims:
+    """Translate ``verified``.
+
+    Raises:
+        MisuseError: ``verified`` is not of Google Cloud.
+        MalformedError: ``gcp.token-claim``: a token's claim is of another type.
+    """
+    if isinstance(verified, VerifiedSpace):
+        return _of_token(verified)
+    if not isinstance(verified, VerifiedVtpm):
+        raise MisuseError("gcp.other-tee", "this is no verified VM of Google's", got=type(verified).__name__)
+    quote = min(verified.vtpm.quotes, key=lambda one: _BANKS.index(one.bank))
+    instance = verified.instance
+    named: dict[str, str | int] = {} if instance is None else {
+        "zone": instance.zone, "project_id": instance.project_id, "project_number": instance.project_number,
+        "instance_id": instance.instance_id, "instance_name": instance.instance_name,
+    }  # fmt: skip
+    return Claims(
+        tee=Tee.GCP, hardware_model="GCE vTPM", measurements=_pcrs(quote), report_data=quote.attest.extra_data,
+        tcb={}, debug=False, migratable=True, tcb_status=None, tcb_date=None, advisories=(),
+        flags=frozenset({"no_hardware_proof"}), signer="AK", device_id=None,
+        details={"pcr_bank": quote.bank.word, "reset_count": quote.attest.reset_count, **named},
+        root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED,
+    )  # fmt: skip
+
+
+def _pcrs(quote: GcpQuote) -> dict[str, bytes]:
+    return {f"pcr{index:02d}": value for index, value in quote.pcrs[quote.bank].items()}
+
+
+def _of_token(verified: VerifiedSpace) -> Claims:
+    token = verified.evidence.token
+    said: Mapping[str, Any] = token.claims if token else {}
+    digest = _text(said, "submods", "container", "image_digest") or ""
+    support = member(said, "submods", "confidential_space", "support_attributes", kind=list, area="gcp") or []
+    debug = said.get("dbgstat") != _NO_DEBUG
+    overridden = any(member(said, "submods", "container", name, kind=kind, area="gcp")
+                     for name, kind in (("env_override", dict), ("cmd_override", list)))  # fmt: skip
+    flags = {"token": True, "debug": debug, "secure_boot_off": said.get("secboot") is not True,
+             "not_stable": "STABLE" not in support, "env_or_args_set": overridden}  # fmt: skip
+    return Claims(
+        tee=Tee.GCP, hardware_model=_text(said, "hwmodel") or "unknown",
+        measurements={"image_digest": _image(digest)} if digest else {}, report_data=_nonce(said), tcb={},
+        debug=debug, migratable=False, tcb_status=_text(said, "tdx", "gcp_attester_tcb_status"), tcb_date=None,
+        advisories=(), flags=frozenset(name for name, holds in flags.items() if holds), signer="Confidential Space",
+        device_id=None, details=_details(said, support), root=verified.root, simulated=verified.simulated,
+        validity=verified.validity, warrant=CLAIMED,
+    )  # fmt: skip
+
+
+def _details(said: Mapping[str, Any], support: list[Any]) -> dict[str, str | int]:
+    audience = said.get("aud")
+    found = {
+        "issuer": _text(said, "iss"), "audience": audience if isinstance(audience, str) else None,
+        "swname": _text(said, "swname"), "dbgstat": _text(said, "dbgstat"), "image_digest":
+        _text(said, "submods", "container", "image_digest"),
+        "image_reference": _text(said, "submods", "container", "image_reference"),
+        "project_id": _text(said, "submods", "gce", "project_id"), "zone": _text(said, "submods", "gce", "zone"),
+        "instance_name": _text(said, "submods", "gce", "instance_name"),
+        "support_attributes": " ".join(sorted(str(one) for one in support)) or None,
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _text(said: Mapping[str, Any], *path: str) -> str | None:
+    value = member(said, *path, kind=str, area="gcp")
+    return None if value is None else str(value)
+
+
+def _nonce(said: Mapping[str, Any]) -> bytes:
+    value = said.get("eat_nonce")
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, str):
+        return b""
+    is_digest = len(value) == 64 and all(letter in "0123456789abcdef" for letter in value)
+    return bytes.fromhex(value) if is_digest else value.encode()
+
+
+def _image(digest: str) -> bytes:
+    text = digest.removeprefix("sha256:")
+    return bytes.fromhex(text) if len(text) == 64 and all(letter in "0123456789abcdef" for letter in text) else b""
