@@ -9,7 +9,7 @@ from datetime import timedelta
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sealroom.cbor import CborValue, cbor_head, encode_cbor
+from sealroom.cbor import CborKey, CborValue, cbor_head, encode_cbor
 from sealroom.testing.nitro import new_key
 from sealroom.testing.nitro_cases import AT, Bench, NitroCase
 from sealroom.testing.nitro_chain_faults import chain_faults
@@ -64,16 +64,17 @@ def payload_faults(bench: Bench) -> Iterator[NitroCase]:
     yield bench.case("a payload without its last byte", "nitro.cbor-truncated", payload=payload[:-1])
     yield bench.case("a payload that is an array", "nitro.document", payload=encode_cbor([]))
     yield bench.case("an empty payload", "nitro.cbor-truncated", payload=b"")
-    for name, value in members:
-        twice = write_members([*members, (name, value)])
-        yield bench.case(f"{name[1:].decode('ascii', 'ignore')} twice", "nitro.cbor-duplicate-key", payload=twice)
-    for name in _MUST:
-        yield bench.case(f"without {name}", "nitro.member", payload=bench.members(without=(name,)))
+    for pair in members:
+        name = pair[0][1:].decode("ascii", "ignore")
+        twice = write_members([*members, pair])
+        yield bench.case(f"{name} twice", "nitro.cbor-duplicate-key", payload=twice)
+    for word in _MUST:
+        yield bench.case(f"without {word}", "nitro.member", payload=bench.members(without=(word,)))
     more = {"of a NitroTPM's PCRs beside an enclave's": member("nitrotpm_pcrs", {0: bytes(48)}),
             "that nobody knows": member("comment", "hello"),
             "whose name is a number": member(1, "hello")}  # fmt: skip
-    for name, pair in more.items():
-        yield bench.case(f"a member {name}", "nitro.member", payload=bench.members(pair))
+    for word, pair in more.items():
+        yield bench.case(f"a member {word}", "nitro.member", payload=bench.members(pair))
 
 
 def member_faults(bench: Bench) -> Iterator[NitroCase]:
@@ -96,16 +97,17 @@ def member_faults(bench: Bench) -> Iterator[NitroCase]:
 
 def pcr_faults(bench: Bench) -> Iterator[NitroCase]:
     """Of the PCRs (faults 11 and 13 begin here: none is none)."""
-    pcrs: dict[int, bytes] = dict(bench.form().pcrs)
-    wrong: dict[str, dict[CborValue, CborValue]] = {
+    pcrs: dict[CborKey, CborValue] = dict(bench.form().pcrs.items())
+    wrong: dict[str, dict[CborKey, CborValue]] = {
         "none": {}, "with index 32": {**pcrs, 32: bytes(48)}, "with index -1": {**pcrs, -1: bytes(48)},
         "with a text for an index": {**pcrs, "0": bytes(48)}, "with bytes for an index": {**pcrs, b"\0": bytes(48)},
         "one too short": {**pcrs, 5: bytes(47)}, "one as of SHA-256": {**pcrs, 5: bytes(32)},
         "one empty": {**pcrs, 5: b""}, "one a text": {**pcrs, 5: "0" * 48}, "one null": {**pcrs, 5: None},
     }  # fmt: skip
     for name, given in wrong.items():
-        yield bench.case(f"PCRs {name}", "nitro.pcr", payload=bench.members(member("pcrs", given)))  # type: ignore[arg-type]  # wrong on purpose
-    for name, value in (("in an array", [bytes(48)]), ("null", None)):
+        yield bench.case(f"PCRs {name}", "nitro.pcr", payload=bench.members(member("pcrs", given)))
+    others: dict[str, CborValue] = {"in an array": [bytes(48)], "null": None}
+    for name, value in others.items():
         yield bench.case(f"PCRs {name}", "nitro.pcrs", payload=bench.members(member("pcrs", value)))
     for name, index in (("", b"\0"), (" in another width", b"\x18\0")):
         twice = b"\xa2\0" + encode_cbor(bytes(48)) + index + encode_cbor(b"\1" * 48)
