@@ -143,8 +143,22 @@ def read_case(name: str, directory: Path) -> VectorCase:
         directory=directory,
         document=document,
         kind=document["kind"],
-        expect=_expectation(name, document.get("expect")),
+        expect=_expectation(name, _with_verdict(document["kind"], document.get("expect"))),
     )
+
+
+_ACCEPTING_KINDS = ("ear-", "cmw")
+"""Kinds of formats that are no TEE's: they say ``accept``, or nothing where it is enough that the message is read."""
+
+
+def _with_verdict(kind: str, expect: object) -> object:
+    """The verdict that a vector of such a kind stands for. An ``accept`` in words says what a strict reader does."""
+    if not kind.startswith(_ACCEPTING_KINDS) or not isinstance(expect, dict) or "verdict" in expect:
+        return expect
+    accept = expect.get("accept", True)
+    if isinstance(accept, str):
+        accept = "refuse" not in accept
+    return expect | {"verdict": "valid" if accept is True else "invalid"}
 
 
 _REMARKS = frozenset({"reason", "note", "notes", "why"})

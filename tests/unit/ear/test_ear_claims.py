@@ -75,7 +75,8 @@ def test_the_overall_status_is_no_better_than_the_worst_attester():
     ("claims", "path"),
     [(UNDERSCORES, ("iat",)), (UNDERSCORES, ("ear_verifier_id",)), (UNDERSCORES, ("submods",)),
      (UNDERSCORES, ("eat_profile",)), (UNDERSCORES, ("submods", "cpu0", "ear_status")),
-     (UNDERSCORES, ("ear_verifier_id", "build")), (DOTS, ("ear.verifier-id",)), (DOTS, ("submods", "cpu0", "ear.status")),
+     (UNDERSCORES, ("ear_verifier_id", "build")), (DOTS, ("ear.verifier-id",)),
+     (DOTS, ("submods", "cpu0", "ear.status")),
      (INTEGERS, (265,)), (INTEGERS, (1004,)), (INTEGERS, (266,)), (INTEGERS, (266, "cpu0", 1000)),
      (INTEGERS, (1004, 0))],
 )  # fmt: skip
@@ -94,10 +95,12 @@ def test_what_must_be_there_must_be_there(claims, path):
         (("eat_profile",), "1.2.3.4.5", r"ear\.profile-unknown"), (("eat_profile",), ["x"], r"ear\.profile-unknown"),
         (("submods",), {}, r"ear\.submods"), (("submods",), [], r"ear\.submods"),
         (("submods",), {"cpu0": "a.b.c"}, r"ear\.claim"), (("submods",), {"": {"ear_status": "none"}}, r"ear\.claim"),
-        (("eat_nonce",), "1337", r"ear\.claim"), (("eat_nonce",), [], r"ear\.claim"), (("eat_nonce",), "x" * 89, r"ear\.claim"),
+        (("eat_nonce",), "1337", r"ear\.claim"), (("eat_nonce",), [], r"ear\.claim"),
+        (("eat_nonce",), "x" * 89, r"ear\.claim"),
         (("ear_verifier_id",), "me", r"ear\.claim"), (("ear_raw_evidence",), "a=", r"ear\.claim"),
         (("ear_raw_evidence",), "?", r"ear\.claim"), (("ear_status",), "splendid", r"ear\.claim"),
-        (("submods", "cpu0", "ear_status"), 2, r"ear\.claim"), (("submods", "cpu0", "ear_status"), "AFFIRMING", r"ear\.claim"),
+        (("submods", "cpu0", "ear_status"), 2, r"ear\.claim"),
+        (("submods", "cpu0", "ear_status"), "AFFIRMING", r"ear\.claim"),
         (("submods", "cpu0", "ear_trustworthiness_vector"), [2], r"ear\.claim"),
         (("submods", "cpu0", "ear_trustworthiness_vector", "hardware"), 2.0, r"ear\.claim"),
         (("submods", "cpu0", "ear_trustworthiness_vector", "hardware"), True, r"ear\.claim"),
@@ -130,7 +133,7 @@ def test_a_floating_time_is_read_only_where_the_caller_bears_old_verifiers():
      (INTEGERS, ("ear_status",), "none"), (INTEGERS, (265,), DOTS["eat_profile"])],
 )  # fmt: skip
 def test_no_claim_hides_behind_the_other_spelling(claims, path, value):
-    """A reader of old results would see a contraindicated attester where a reader of new ones sees an affirmed one."""
+    """Else a reader of old results sees a contraindicated attester where one of new results sees an affirmed one."""
     with pytest.raises(MalformedError):
         read(changed(claims, *path, to=value))
 
