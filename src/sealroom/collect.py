@@ -3,7 +3,8 @@
     attester = this_machine()
     collected = attester.collect(report_data)
 
-Which interface a machine has is found by looking: Linux configfs-tsm first, then the older devices, then Gramine.
+Which interface a machine has is found by looking: Linux configfs-tsm first, then Gramine, then each TEE's own
+device.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from sealroom.errors import UnavailableError
 from sealroom.evidence import Attester, Collateral
 from sealroom.tees._tsm.collect import REPORT_DIRECTORY, TsmDirectory, provider_of
+from sealroom.tees.nitro.collect import NitroModule
 from sealroom.tees.sgx.collect import DIRECTORY as GRAMINE
 from sealroom.tees.sgx.collect import GramineAttestation
 from sealroom.tees.snp.collect import PROVIDER as SNP
@@ -37,6 +39,7 @@ class Places:
     sev_guest: Path = Path("/dev/sev-guest")
     tdx_guest: Path = Path("/dev/tdx_guest")
     gramine: Path = GRAMINE
+    nsm: Path = Path("/dev/nsm")
 
 
 def this_machine(*, collateral: Collateral | None = None, places: Places | None = None) -> Attester:
@@ -59,12 +62,14 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
         return SnpDevice(places.sev_guest, collateral=ours)
     if places.tdx_guest.exists():
         return TdxDevice(collateral=ours)
+    if places.nsm.exists():
+        return NitroModule(places.nsm)
     raise UnavailableError(
         "collect.no-tee",
         "this machine offers no evidence that this release can ask for",
         got="nothing" if provider is None else f"the provider {provider}",
-        expected=f"{REPORT_DIRECTORY} with {' or '.join(_PROVIDERS)}, {places.sev_guest}, {places.tdx_guest} or "
-        f"{places.gramine}",
-        hint="inside a confidential guest, load its module (sev-guest, tdx-guest) and be root; elsewhere, "
+        expected=f"{REPORT_DIRECTORY} with {' or '.join(_PROVIDERS)}, {places.sev_guest}, {places.tdx_guest}, "
+        f"{places.gramine} or {places.nsm}",
+        hint="inside a confidential guest, load its module (sev-guest, tdx-guest, nsm) and be root; elsewhere, "
         "`sealroom up` runs on simulated hardware",
     )

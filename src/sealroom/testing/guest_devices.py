@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from sealroom.cbor import CborValue, encode_cbor, read_cbor
+from sealroom.tees.nitro.collect_device import NSM_RAW, REQUEST_SIZE, RESPONSE_SIZE, NsmDevice, NsmRequest
 from sealroom.tees.snp.collect_device import (
     GET_EXT_REPORT,
     GET_REPORT,
@@ -24,7 +26,7 @@ from sealroom.tees.snp.collect_device import (
 )
 from sealroom.tees.tdx.collect_device import TdReportRequest, TdxGuestDevice
 
-__all__ = ["EmulatedQuoteService", "EmulatedSevGuest", "EmulatedTdxGuest"]
+__all__ = ["EmulatedNsm", "EmulatedQuoteService", "EmulatedSevGuest", "EmulatedTdxGuest"]
 
 _REPORT_DATA_IN_TDREPORT = 128
 """REPORTDATA in REPORTMACSTRUCT (TDX module ABI, TDREPORT_STRUCT)."""
@@ -94,6 +96,53 @@ class EmulatedTdxGuest(TdxGuestDevice):
         if self.error or number != 0xC4405401:
             raise _os_error(self.error or errno.ENOTTY)
         request.td_report[_REPORT_DATA_IN_TDREPORT : _REPORT_DATA_IN_TDREPORT + 64] = bytes(request.report_data)
+
+
+class EmulatedNsm(NsmDevice):
+    """An emulated ``/dev/nsm``.
+
+    Args:
+        document: what the module answers to user data, nonce and public key.
+        change: changes the answer before it is encoded, to have a module that is wrong or lies.
+    """
+
+    def __init__(
+        self,
+        document: Callable[[bytes | None, bytes | None, bytes | None], bytes],
+        *,
+        change: Callable[[CborValue], CborValue] = lambda answer: answer,
+    ) -> None:
+        super().__init__(Path("/dev/nsm"))
+        self.error = 0
+        self.raw_answer: bytes | None = None
+        """In place of any other."""
+        self.asked: list[CborValue] = []
+        """Every request, decoded."""
+        self._document = document
+        self._change = change
+
+    def control(self, number: int, request: NsmRequest) -> None:
+        """What the driver does with a request."""
+        if self.error:
+            raise _os_error(self.error)
+        if number != NSM_RAW or request.request.length > REQUEST_SIZE or request.response.length > RESPONSE_SIZE:
+            raise _os_error(errno.EINVAL)
+        body = ctypes.string_at(request.request.address, request.request.length)
+        answer = self._answered(body) if self.raw_answer is None else self.raw_answer
+        ctypes.memmove(request.response.address, answer, min(len(answer), request.response.length))
+        request.response.length = len(answer)
+
+    def _answered(self, body: bytes) -> bytes:
+        question = read_cbor(body)
+        self.asked.append(question)
+        given = question.get("Attestation") if isinstance(question, dict) else None
+        if not isinstance(given, dict):
+            return encode_cbor({"Error": "InvalidOperation"})
+        wanted = [value if isinstance(value := given.get(name), bytes) else None
+                  for name in ("user_data", "nonce", "public_key")]  # fmt: skip
+        if any(value is not None and len(value) > 512 for value in wanted[:2]):
+            return encode_cbor({"Error": "InputTooLarge"})
+        return encode_cbor(self._change({"Attestation": {"document": self._document(*wanted)}}))
 
 
 class EmulatedQuoteService:

@@ -1,0 +1,51 @@
+"""Asks the Nitro security module of the enclave that we run in for an attestation document."""
+
+from pathlib import Path
+
+from sealroom.errors import UnavailableError
+from sealroom.evidence import Collateral, CollectedEvidence, Tee
+from sealroom.tees._tsm.collect import require_report_data
+from sealroom.tees.nitro.collect_device import NsmDevice
+from sealroom.tees.nitro.layout import parse
+
+__all__ = ["NitroModule"]
+
+
+class NitroModule:
+    """The silicon of the enclave that we run in: an `Attester`.
+
+    Args:
+        device: the character device.
+    """
+
+    simulated = False
+
+    def __init__(self, device: NsmDevice | Path | None = None) -> None:
+        self._device = device if isinstance(device, NsmDevice) else NsmDevice(device)
+
+    def document(self, user_data: bytes, *, nonce: bytes | None = None, public_key: bytes | None = None) -> bytes:
+        """A document that carries these: user data and nonce of at most 512 bytes, a key of at most 1024.
+
+        AWS KMS wraps what it releases for ``public_key``: an RSA key as SubjectPublicKeyInfo (`sealroom.clouds.aws`).
+
+        Raises:
+            UnavailableError: ``nitro.no-document``: the module gave none; ``nitro.other-document``: it gave one that
+                says something else.
+            MalformedError: ``nitro.*``: what it gave is no document.
+        """
+        raw = self._device.document(user_data=user_data, nonce=nonce, public_key=public_key)
+        document = parse(raw).document
+        if (document.user_data, document.nonce, document.public_key) != (user_data, nonce, public_key):
+            raise UnavailableError("nitro.other-document", "the module answered with a document for something else",
+                                   where=str(self._device.path), got=document.module_id)  # fmt: skip
+        return raw
+
+    def collect(self, report_data: bytes) -> CollectedEvidence:
+        """Return a document whose user data is ``report_data`` (64 bytes).
+
+        Raises:
+            MisuseError: ``evidence.report-data-size``.
+            UnavailableError, MalformedError: as `document`.
+        """
+        require_report_data(report_data)
+        return CollectedEvidence(tee=Tee.NITRO, raw=self.document(report_data), collateral=Collateral(items={}))
