@@ -41,12 +41,13 @@ def accepted_word(name: str, got: str, accepted: Sequence[str], *, source: str, 
 
 def left_open(policy: Policy, key: str, name: str, got: str) -> Check:
     """The passed check that says aloud what the policy does not look at."""
+    table, reason = policy.reason_for(key)
     return Check(
         name=name,
         got=got,
-        wanted=f"{NOT_CHECKED}: {policy.unchecked[key]}",
+        wanted=f"{NOT_CHECKED}: {reason}",
         passed=True,
-        source=f"policy: [unchecked] {key}",
+        source=f"policy: [{table}] {key}",
         code="policy.unchecked",
         fix=f"take {key} out of [unchecked] and name what is accepted",
     )
@@ -64,4 +65,6 @@ def hex_or_none(value: bytes | None) -> str:
 
 def one_of(values: Sequence[str]) -> str:
     """What is accepted, in words."""
+    if not values:
+        return "a value of a reference file that counts, and there is none"
     return values[0] if len(values) == 1 else "one of: " + ", ".join(values)

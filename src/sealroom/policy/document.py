@@ -111,6 +111,10 @@ class Table:
         path = f"{self._path}.{key}" if self._path else key
         return Table(values, path=path, place=self._place, known=known)
 
+    def is_table(self, key: str) -> bool:
+        """Whether ``key`` is there and is a table, where it may be something else as well."""
+        return isinstance(self._values.get(key), dict)
+
     def tables(self, key: str, known: Sequence[str]) -> tuple["Table", ...]:
         """The array of tables ``key``."""
         found: list[Any] = self._typed(key, list, f"an array of tables, [[{key}]]", [])
@@ -154,6 +158,10 @@ class Table:
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts."""
         return self._list(key, str, "texts", lambda value: self._checked_text(key, value, _MAX_TEXT))
+
+    def flag(self, key: str) -> bool:
+        """True or false; false if absent."""
+        return self._typed(key, bool, "true or false", False)
 
     def choices(self, key: str, among: Sequence[str]) -> tuple[str, ...]:
         """A list of words of a fixed vocabulary."""

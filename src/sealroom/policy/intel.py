@@ -1,13 +1,12 @@
-"""Checks that TDX and SGX share: flags, measurements, and how current the platform is (``spec/policy.md`` 2.3.4)."""
+"""Checks that TDX and SGX share: measurements, and how current the platform is (``spec/policy.md`` 2.3.4)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from sealroom.evidence import Check, Claims
 from sealroom.policy.checks import accepted_bytes, accepted_word
 from sealroom.policy.model import IntelRules
 
-__all__ = ["Flag", "accepted_for_part", "asked", "flag_checks", "measurement_checks", "platform_checks"]
+__all__ = ["accepted_for_part", "asked", "measurement_checks", "platform_checks"]
 
 _UP_TO_DATE, _OUT_OF_DATE = "UpToDate", "OutOfDate"
 _RELAUNCH = ("TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded")
@@ -20,37 +19,6 @@ _MEND = {
     "qe_status": "update the platform's quoting enclave",
     "tdx_module_status": "update the platform's TDX module",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A fact that weakens protection."""
-
-    allowance: str | None
-    """What a policy must name to let it pass; None: nothing does."""
-    fix: str
-
-
-def flag_checks(
-    tee: str, known: Mapping[str, Flag], allowed: frozenset[str], rules: IntelRules, claims: Claims
-) -> Iterator[Check]:
-    """A check for each known flag, and one that there is no other."""
-    for name, flag in known.items():
-        lets_pass = flag.allowance is not None and flag.allowance in allowed
-        found = name in claims.flags
-        yield Check(
-            name=f"{tee}.{name.replace('_', '-')}",
-            got="yes" if found else "no",
-            wanted="either" if lets_pass else "no",
-            passed=not found or lets_pass,
-            source=f"policy: [{tee}] allow" if flag.allowance in rules.allow else "default",
-            code=f"{tee}.{name.replace('_', '-')}",
-            fix=flag.fix + (f', or accept it: [{tee}] allow = ["{flag.allowance}"]' if flag.allowance else ""),
-        )
-    unknown = sorted(claims.flags - known.keys())
-    yield Check(name=f"{tee}.other-flags", got=", ".join(unknown) or "none", wanted="none", passed=not unknown,
-                source="default", code=f"{tee}.flag-not-known",
-                fix="this release can not judge these facts: use one that can")  # fmt: skip
 
 
 def measurement_checks(tee: str, pinned: Mapping[str, tuple[bytes, ...]], claims: Claims) -> Iterator[Check]:

@@ -2,44 +2,41 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import timedelta
 from types import MappingProxyType
 
 from sealroom.errors import MalformedError
 from sealroom.evidence import Tee
 from sealroom.policy.document import Table, read_document
-from sealroom.policy.load_sgx import sgx_rules
-from sealroom.policy.load_snp import snp_rules
-from sealroom.policy.load_tdx import tdx_rules
-from sealroom.policy.model import INSECURE_LAYER, UNCHECKABLE, EngineRules, ModelRules, Policy, TrustRules
+from sealroom.policy.load_tees import read_tee_tables
+from sealroom.policy.load_trust import TRUST, trust_rules
+from sealroom.policy.model import INSECURE_LAYER, EngineRules, ModelRules, Policy
 from sealroom.policy.pinning import not_both
+from sealroom.policy.references.load import reference_rules, supplied_by
 from sealroom.policy.requirements import Requirement, compile_requirement
+from sealroom.policy.scope import Scope, read_unchecked, scope_of
 
 __all__ = ["POLICY_VERSION", "load_policy"]
 
 POLICY_VERSION = 1
-_DEFAULT_MAX_AGE = 3600
-_LONGEST_AGE = 31 * 24 * 3600
-_WITH_RULES = (Tee.SNP, Tee.TDX, Tee.SGX)
 
 _TOP = (
     "policy",
     "name",
     "description",
     "trust",
-    "snp",
-    "tdx",
-    "sgx",
+    *Tee,
     "model",
     "engine",
     "init_data",
     "require",
+    "reference_files",
     "unchecked",
 )
-_TRUST = ("tees", "insecure_simulated", "freshness", "max_age_seconds")
+_TRUST = TRUST
 _MODEL = ("name", "digest", "package_digest", "minimum_version")
 _ENGINE = ("name", "config_digest", "sandbox_layers", "insecure_layers")
 _REQUIRE = ("when", "because", "fix")
+_NOTHING: frozenset[str] = frozenset()
 
 
 def load_policy(text: str | bytes, *, source: str) -> Policy:
@@ -59,57 +56,32 @@ def load_policy(text: str | bytes, *, source: str) -> Policy:
     if version != POLICY_VERSION:
         raise MalformedError("policy.version", "the policy is of a version that is not known here",
                              where=top.where("policy"), got=version, expected=POLICY_VERSION)  # fmt: skip
-    unchecked = _unchecked(top.table("unchecked", UNCHECKABLE))
-    trust = _trust(top)
+    unchecked = read_unchecked(top)
+    references = reference_rules(top)
+    trust = trust_rules(top)
+    supplied = supplied_by(references)
     return Policy(
         name=top.text("name"),
         description=top.text("description"),
         source=source,
         digest=hashlib.sha256(raw).digest(),
         trust=trust,
-        snp=snp_rules(top, unchecked) if Tee.SNP in trust.tees else None,
-        tdx=tdx_rules(top, unchecked) if Tee.TDX in trust.tees else None,
-        sgx=sgx_rules(top, unchecked) if Tee.SGX in trust.tees else None,
-        model=_model(top.table("model", _MODEL), unchecked) if "model" in top else None,
-        engine=_engine(top.table("engine", _ENGINE), unchecked) if "engine" in top else None,
+        **read_tee_tables(top, unchecked, supplied),
+        model=_model(top, scope_of(unchecked, "model", supplied.get("model", _NOTHING))),
+        engine=_engine(top, scope_of(unchecked, "engine", supplied.get("engine", _NOTHING))),
         init_data=_init_data(top, unchecked),
         require=_require(top),
         unchecked=unchecked,
+        reference_rules=references,
     )
 
 
-def _unchecked(table: Table) -> Mapping[str, str]:
-    return MappingProxyType({key: table.text(key) for key in table})
-
-
-def _trust(top: Table) -> TrustRules:
-    table = top.table("trust", _TRUST)
-    table.must_have("tees")
-    tees = tuple(Tee(name) for name in table.choices("tees", tuple(Tee)))
-    for tee in tees:
-        if tee not in _WITH_RULES or tee not in top:
-            raise MalformedError("policy.tee-without-rules", f"the policy accepts {tee} and has no rules for it",
-                                 where=table.where("tees"),
-                                 expected=f"a table [{tee}]" if tee in _WITH_RULES else ", ".join(_WITH_RULES),
-                                 )  # fmt: skip
-    for tee in _WITH_RULES:
-        if tee in top and tee not in tees:
-            raise MalformedError("policy.tee-without-rules", f"the policy has rules for {tee} and does not accept it",
-                                 where=top.where(tee), hint=f"name {tee} in [trust] tees")  # fmt: skip
-    if (freshness := table.text("freshness", default="nonce")) != "nonce":
-        raise table.bad_value("freshness", freshness, '"nonce"',
-                              "to do without, say why in [unchecked] freshness")  # fmt: skip
-    seconds = table.integer("max_age_seconds", low=1, high=_LONGEST_AGE, default=_DEFAULT_MAX_AGE)
-    return TrustRules(
-        tees=tees,
-        insecure_simulated=frozenset(table.digests("insecure_simulated")),
-        max_age=timedelta(seconds=seconds),
-    )
-
-
-def _model(table: Table, unchecked: Mapping[str, str]) -> ModelRules:
-    not_both(table, "model", unchecked)
-    table.must_have("name", "digest")
+def _model(top: Table, scope: Scope) -> ModelRules | None:
+    if "model" not in top:
+        return None
+    table = top.table("model", _MODEL)
+    not_both(table, "model", scope)
+    table.must_have("name", *(("digest",) if "digest" not in scope.supplied else ()))
     return ModelRules(
         name=table.text("name"),
         digest=table.digests("digest"),
@@ -118,15 +90,20 @@ def _model(table: Table, unchecked: Mapping[str, str]) -> ModelRules:
     )
 
 
-def _engine(table: Table, unchecked: Mapping[str, str]) -> EngineRules:
-    not_both(table, "engine", unchecked)
+def _engine(top: Table, scope: Scope) -> EngineRules | None:
+    if "engine" not in top:
+        return None
+    table = top.table("engine", _ENGINE)
+    not_both(table, "engine", scope)
     rules = EngineRules(
         name=table.texts("name"),
         config_digest=table.digests("config_digest"),
         sandbox_layers=table.texts("sandbox_layers"),
         insecure_layers=_insecure_layers(table),
     )
-    if not (rules.config_digest or rules.sandbox_layers):  # a name says nothing of how it runs
+    if not (
+        rules.config_digest or rules.sandbox_layers or "config_digest" in scope.supplied
+    ):  # a name says nothing of how it runs
         raise MalformedError("policy.nothing-pinned", "the policy pins nothing of how an engine runs",
                              where=table.where("config_digest"), expected="config_digest or sandbox_layers",
                              hint='name one, or give a reason in place of [engine]: [unchecked] engine = "why"',

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from sealroom.policy.document import Table
 from sealroom.policy.model import INTEL_STATUSES, IntelRules
+from sealroom.policy.scope import Scope
 
 __all__ = ["PLATFORM", "measurements", "platform_rules"]
 
@@ -36,6 +37,14 @@ def platform_rules(table: Table, allowances: Sequence[str]) -> IntelRules:
     )
 
 
-def measurements(table: Table, sizes: Mapping[str, int]) -> Mapping[str, tuple[bytes, ...]]:
-    """Those of ``sizes`` (bytes) that the table names."""
-    return MappingProxyType({name: table.hexes(name, size) for name, size in sizes.items() if name in table})
+def measurements(
+    table: Table, sizes: Mapping[str, int | tuple[int, ...]], scope: Scope
+) -> Mapping[str, tuple[bytes, ...]]:
+    """Those of ``sizes`` (bytes) that the table names, and those that it leaves to reference files alone."""
+    return MappingProxyType(
+        {
+            name: table.hexes(name, *(size if isinstance(size, tuple) else (size,)))
+            for name, size in sizes.items()
+            if name in table or name in scope.supplied
+        }
+    )

@@ -7,6 +7,7 @@ from sealroom.errors import MalformedError
 from sealroom.policy.document import Table
 from sealroom.policy.model import SNP_ALLOWANCES, SNP_TCB_PARTS, SnpRules
 from sealroom.policy.pinning import not_both, pinned_or_unchecked
+from sealroom.policy.scope import Scope
 
 __all__ = ["snp_rules"]
 
@@ -17,19 +18,19 @@ _SNP = (
 )  # fmt: skip
 
 
-def snp_rules(top: Table, unchecked: Mapping[str, str]) -> SnpRules:
+def snp_rules(top: Table, scope: Scope) -> SnpRules:
     """Read ``[snp]``.
 
     Raises:
         MalformedError: ``policy.*``.
     """
     table = top.table("snp", _SNP)
-    pinned_or_unchecked(table, "measurement", unchecked)
+    pinned_or_unchecked(table, "measurement", scope)
     minimum_tcb = _minimum_tcb(table.table("minimum_tcb", tuple(SNP_TCB_PARTS)))
     if minimum_tcb:
-        not_both(table, "minimum_tcb", unchecked)
+        not_both(table, "minimum_tcb", scope)
     products = table.choices("products", tuple(SNP_TCB_PARTS)) or tuple(minimum_tcb or SNP_TCB_PARTS)
-    _every_product_has_a_floor(table, products, minimum_tcb, unchecked)
+    _every_product_has_a_floor(table, products, minimum_tcb, scope)
     return SnpRules(
         measurement=table.hexes("measurement", 48),
         minimum_tcb=minimum_tcb,
@@ -76,13 +77,13 @@ def _minimum_tcb(table: Table) -> Mapping[str, Mapping[str, int]]:
 
 
 def _every_product_has_a_floor(
-    table: Table, products: tuple[str, ...], floors: Mapping[str, object], unchecked: Mapping[str, str]
+    table: Table, products: tuple[str, ...], floors: Mapping[str, object], scope: Scope
 ) -> None:
     for product in floors:
         if product not in products:
             raise table.bad_value("products", list(products), f"{product} too, which has a minimum_tcb")
     for product in products:
-        if product not in floors and "minimum_tcb" not in unchecked:
+        if product not in floors and "minimum_tcb" not in scope:
             raise MalformedError("policy.no-minimum-tcb", f"the policy names no minimum TCB for {product}",
                                  where=table.where("minimum_tcb"), expected=f"a table [snp.minimum_tcb.{product}]",
                                  hint='or a reason: [unchecked] minimum_tcb = "why"')  # fmt: skip

@@ -5,10 +5,12 @@ else.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from sealroom.evidence import Tee, TrustRoots
+from sealroom.policy.model_others import AzureRules, CcaRules, GcpRules, NitroRules, NvidiaRules, TpmRules
+from sealroom.policy.references.model import ReferenceFile, ReferenceRules
 from sealroom.policy.requirements import Requirement
 from sealroom.tees._dcap.tcb_status import TcbStatus
 from sealroom.tees.snp.tcb import PARTS
@@ -23,6 +25,7 @@ __all__ = [
     "TDX_ALLOWANCES",
     "TDX_MEASUREMENTS",
     "UNCHECKABLE",
+    "UNCHECKABLE_IN",
     "EngineRules",
     "IntelRules",
     "ModelRules",
@@ -52,8 +55,22 @@ SGX_MEASUREMENTS: Mapping[str, int] = {
 INTEL_STATUSES = tuple(status.value for status in TcbStatus if status is not TcbStatus.REVOKED)
 """What Intel may say of a platform that a policy can accept."""
 
-UNCHECKABLE = ("measurement", "rtmr", "minimum_tcb", "freshness", "report_data", "model", "engine", "init_data")
+UNCHECKABLE = ("measurement", "rtmr", "minimum_tcb", "minimum_driver", "support_attributes", "freshness",
+               "report_data", "model", "engine", "init_data", "devices")  # fmt: skip
 """What a policy may leave open, by hand and with a reason."""
+
+UNCHECKABLE_IN: Mapping[str, tuple[str, ...]] = {
+    "snp": ("measurement", "minimum_tcb"),
+    "tdx": ("measurement", "rtmr"),
+    "sgx": ("measurement",),
+    "nvidia": ("minimum_driver",),
+    "nitro": ("measurement",),
+    "cca": ("measurement",),
+    "tpm": ("measurement",),
+    "azure-vtpm": ("measurement",),
+    "gcp": ("measurement", "support_attributes"),
+}
+"""The same for one table alone."""
 
 INSECURE_LAYER = "insecure-"
 """How the name of a sandbox layer begins that takes protection away."""
@@ -65,6 +82,9 @@ class TrustRules:
 
     tees: tuple[Tee, ...]
     insecure_simulated: frozenset[bytes]
+    token_signers: frozenset[bytes]
+    device_keys: frozenset[bytes]
+    minimum_vendors: int
     max_age: timedelta
 
 
@@ -162,14 +182,42 @@ class Policy:
     snp: SnpRules | None
     tdx: TdxRules | None
     sgx: SgxRules | None
+    nvidia: NvidiaRules | None
+    nitro: NitroRules | None
+    cca: CcaRules | None
+    tpm: TpmRules | None
+    azure_vtpm: AzureRules | None
+    gcp: GcpRules | None
+    inner: Mapping[str, SnpRules | TdxRules]
+    """A wrapper's own rules for the hardware in it, by path: ``azure-vtpm.snp``. Else ``[snp]`` or ``[tdx]`` holds."""
     model: ModelRules | None
     engine: EngineRules | None
     init_data: Mapping[str, str]
     require: tuple[Requirement, ...]
     unchecked: Mapping[str, str]
-    """What is left open, and the author's reason."""
+    """What is left open, and the author's reason; ``TABLE.key`` where it is left open for one table."""
+    reference_rules: tuple[ReferenceRules, ...] = ()
+    """``[[reference_files]]``: whose files count, and for what."""
+    references: Mapping[str, ReferenceFile] = field(default_factory=dict)
+    """The files that came along, by name, not verified yet: `sealroom.policy.with_references`."""
+    scope: str = ""
+    """The table that is being judged: what is left open for it alone."""
+
+    def leaves_open(self, key: str) -> bool:
+        """Whether ``key`` is left open, for all or for the table that is being judged."""
+        return f"{self.scope}.{key}" in self.unchecked or key in self.unchecked
+
+    def reason_for(self, key: str) -> tuple[str, str]:
+        """In which table of the document it is left open, and why."""
+        own = f"{self.scope}.{key}"
+        return (f"unchecked.{self.scope}", self.unchecked[own]) if own in self.unchecked else (
+            "unchecked", self.unchecked[key])  # fmt: skip
 
     @property
     def trust_roots(self) -> TrustRoots:
         """The anchors to verify under."""
-        return TrustRoots(insecure_simulated=self.trust.insecure_simulated)
+        return TrustRoots(
+            insecure_simulated=self.trust.insecure_simulated,
+            token_signers=self.trust.token_signers,
+            device_keys=self.trust.device_keys,
+        )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from sealroom.evidence import Check, Claims
 from sealroom.policy.checks import hex_or_none, left_open, one_of
-from sealroom.policy.intel import Flag, asked, flag_checks, measurement_checks, platform_checks
+from sealroom.policy.flags import Flag, flag_checks
+from sealroom.policy.intel import asked, measurement_checks, platform_checks
 from sealroom.policy.model import Policy, SgxRules
 
 __all__ = ["FLAGS", "sgx_checks"]
@@ -26,7 +27,7 @@ def sgx_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
     """Every check on an enclave and its platform; none under a policy without ``[sgx]``."""
     if (rules := policy.sgx) is None:
         return
-    yield from flag_checks("sgx", FLAGS, rules.platform.allow, rules.platform, claims)
+    yield from flag_checks("sgx", FLAGS, rules.platform.allow, claims)
     if not {"mr_enclave", "mr_signer"} & rules.measurements.keys():
         yield left_open(policy, "measurement", "sgx.mr-enclave", hex_or_none(claims.measurements.get("mr_enclave")))
     yield from measurement_checks("sgx", rules.measurements, claims)

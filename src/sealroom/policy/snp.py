@@ -127,7 +127,7 @@ def _allow_source(rules: SnpRules, allowance: str) -> str:
 
 def _measurement(policy: Policy, rules: SnpRules, claims: Claims) -> Check:
     got = claims.measurements.get("measurement")
-    if not rules.measurement:
+    if policy.leaves_open("measurement"):
         return left_open(policy, "measurement", "snp.measurement", "none" if got is None else got.hex())
     return accepted_bytes("snp.measurement", got, rules.measurement, source="policy: [snp] measurement",
                           fix="run the software that the policy names, or measure this one and add it")  # fmt: skip
@@ -140,7 +140,7 @@ def _tcb(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Check]:
         name = f"snp.tcb.{kind}"
         if floor is not None:
             yield _floor(name, found, floor, claims.hardware_model)
-        elif "minimum_tcb" in policy.unchecked:
+        elif policy.leaves_open("minimum_tcb"):
             yield left_open(policy, "minimum_tcb", name, _in_words(found))
         else:  # a product that the policy does not accept: its own check has failed, and no floor is no pass
             yield Check(name=name, got=_in_words(found), wanted="a product with a minimum TCB", passed=False,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from sealroom.evidence import Check, Claims
 from sealroom.policy.checks import hex_or_none, left_open
-from sealroom.policy.intel import Flag, flag_checks, measurement_checks, platform_checks
+from sealroom.policy.flags import Flag, flag_checks
+from sealroom.policy.intel import measurement_checks, platform_checks
 from sealroom.policy.model import Policy, TdxRules
 
 __all__ = ["FLAGS", "tdx_checks"]
@@ -34,10 +35,10 @@ def tdx_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
     """Every check on a TD and its platform; none under a policy without ``[tdx]``."""
     if (rules := policy.tdx) is None:
         return
-    yield from flag_checks("tdx", FLAGS, _allowed(rules, claims), rules.platform, claims)
+    yield from flag_checks("tdx", FLAGS, _allowed(rules, claims), claims, named=rules.platform.allow)
     for name in _MUST:
         if name not in rules.measurements:
-            key = "rtmr" if name != "mr_td" and "rtmr" in policy.unchecked else "measurement"
+            key = "rtmr" if name != "mr_td" and policy.leaves_open("rtmr") else "measurement"
             yield left_open(policy, key, f"tdx.{name.replace('_', '-')}", hex_or_none(claims.measurements.get(name)))
     yield from measurement_checks("tdx", rules.measurements, claims)
     yield from platform_checks("tdx", rules.platform, claims)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from sealroom.evidence import Claims
 from sealroom.policy.allowances import INTEL_WARNINGS
 from sealroom.policy.deriving.entry import Entry, decide, hexes, note, option, pin, texts
-from sealroom.policy.intel import Flag, accepted_for_part
+from sealroom.policy.flags import Flag
+from sealroom.policy.intel import accepted_for_part
 
 __all__ = ["flag_entries", "platform_entries"]
 

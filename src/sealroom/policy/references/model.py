@@ -1,0 +1,51 @@
+"""A reference file as it is once read, and what a policy says of one (``spec/reference-values.md``)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sealroom.evidence import Validity
+
+__all__ = ["ReferenceFile", "ReferenceRules", "SignatureEntry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureEntry:
+    """One signature of an envelope; says nothing until it is verified."""
+
+    algorithm: str
+    signer: bytes
+    """SHA-256 of the SubjectPublicKeyInfo that the entry brings."""
+    spki: bytes = field(repr=False)
+    signing_input: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceFile:
+    """A file as it is once read; untrusted until enough of its signatures are verified."""
+
+    name: str
+    publisher: str
+    table: str
+    """The table of a policy that its values are for: ``snp``."""
+    serial: int
+    window: Validity
+    values: Mapping[str, tuple[bytes | str, ...]]
+    """By key of that table."""
+    reason: str
+    """What the publisher says that is new; empty if nothing."""
+    digest: bytes
+    """SHA-256 of the payload."""
+    signatures: tuple[SignatureEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRules:
+    """One ``[[reference_files]]``: whose file counts, and for which keys."""
+
+    name: str
+    table: str
+    keys: tuple[str, ...]
+    signers: tuple[bytes, ...]
+    threshold: int
+    minimum_serial: int
