@@ -21,10 +21,6 @@ _BUNDLE = EvidenceBundle(
         raw=b"report",
         collateral=Collateral(items={"leaf": b"leaf", "chain": b"chain", "crl": b"crl", "other_1": b"?"}),
     ),
-        tee=Tee.SNP,
-        raw=b"report",
-        collateral=Collateral(items={"leaf": b"leaf", "chain": b"chain", "crl": b"crl", "other_1": b"?"}),
-    ),
 )
 _RAW = _BUNDLE.encode()
 

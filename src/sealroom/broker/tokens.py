@@ -1,21 +1,26 @@
 """The session token: an EAR in an ES256 JWT, and in truth a handle to the session. Section 9."""
 
-from importlib.metadata import version
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from sealroom.ear import Consumer, Ear, Submodule, Tier, TrustVector, issue_jwt
+from sealroom.ear.model import TRUSTEE_PROFILE
+from sealroom.ear.of_appraisal import OUR_VERIFIER
 from sealroom.errors import MalformedError, UnverifiedError
-from sealroom.kbs.json_text import JsonObject, b64url_decode, b64url_encode, compact, parse_object
+from sealroom.jose import JoseAlg, JwkKey, parse_jwt, verify_jwt
+from sealroom.kbs.json_text import JsonObject
 from sealroom.kbs.tee_key import ec_jwk
+from sealroom.tees._cose.key import spki_of
 
 __all__ = ["TokenSigner"]
 
 _MAX_TOKEN = 16 * 1024
-_BUILD = f"sealroom {version('sealroom')}"
-_PROFILE = "tag:github.com,2024:confidential-containers/Trustee"
+_AREA = "broker"
 
 
 class TokenSigner:
@@ -24,6 +29,9 @@ class TokenSigner:
     def __init__(self, key: ec.EllipticCurvePrivateKey, broker_id: str) -> None:
         self._key = key
         self._broker_id = broker_id
+        public = key.public_key()
+        # The key is ours, whatever a token's header brings: its `jwk` is for readers elsewhere.
+        self._own = JwkKey(kid=None, alg=None, key=public, spki_sha256=hashlib.sha256(spki_of(public)).digest())
 
     def __repr__(self) -> str:
         return f"TokenSigner({self._broker_id})"
@@ -34,22 +42,20 @@ class TokenSigner:
         The hardware is vouched for, nothing else: what is acceptable is decided per resource. Simulated hardware is
         contraindicated, so that no other relying party takes it for the real thing.
         """
-        header: JsonObject = {"alg": "ES256", "jwk": ec_jwk(self._key.public_key(), alg="ES256"), "typ": "JWT"}
-        cpu: JsonObject = {
-            "ear.status": "contraindicated" if simulated else "none",
-            "ear.trustworthiness-vector": {"hardware": 96 if simulated else 2},
-            "ear.veraison.annotated-evidence": {"runtime_data_claims": {"tee-pubkey": tee_pubkey}},
-        }
-        claims: JsonObject = {
-            "eat_profile": _PROFILE,
-            "iss": self._broker_id, "aud": self._broker_id, "jti": token_id,
-            "iat": now, "nbf": now, "exp": expires_at,
-            "ear.verifier-id": {"developer": "Sealroom", "build": _BUILD},
-            "submods": {"cpu0": cpu},
-        }  # fmt: skip
-        signed = f"{b64url_encode(compact(header))}.{b64url_encode(compact(claims))}"
-        r, s = decode_dss_signature(self._key.sign(signed.encode("ascii"), ec.ECDSA(hashes.SHA256())))
-        return f"{signed}.{b64url_encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        cpu = Submodule(
+            label="cpu0",
+            claimed=Tier.CONTRAINDICATED if simulated else Tier.NONE,
+            vector=TrustVector(hardware=96 if simulated else 2),
+            extensions={"ear_veraison_annotated_evidence": {"runtime_data_claims": {"tee-pubkey": tee_pubkey}}},
+        )
+        issued = datetime.fromtimestamp(now, tz=UTC)
+        ear = Ear(
+            profile=TRUSTEE_PROFILE, verifier=OUR_VERIFIER, submodules=(cpu,),
+            issued_at=issued, not_before=issued, expires_at=datetime.fromtimestamp(expires_at, tz=UTC),
+            extensions={"iss": self._broker_id, "aud": self._broker_id, "jti": token_id},
+        )  # fmt: skip
+        header = {"jwk": ec_jwk(self._key.public_key(), alg="ES256")}
+        return issue_jwt(ear, self._key, consumer=Consumer.TRUSTEE, header=header)
 
     def check(self, token: str, *, now: int) -> str:
         """The ``jti`` of a token of ours that is valid ``now``.
@@ -57,10 +63,7 @@ class TokenSigner:
         Raises:
             UnverifiedError: ``broker.token``: not ours, changed, expired, or meant for another broker.
         """
-        try:
-            claims = self._signed_claims(token)
-        except (MalformedError, InvalidSignature, ValueError) as error:
-            raise _refused("it is not one of this broker's tokens") from error
+        claims = self._signed_claims(token)
         if (claims.get("iss"), claims.get("aud")) != (self._broker_id, self._broker_id):
             raise _refused("it was made by, or for, another broker")
         nbf, exp, token_id = claims.get("nbf"), claims.get("exp"), claims.get("jti")
@@ -70,18 +73,15 @@ class TokenSigner:
             raise _refused("it is not valid now")
         return token_id
 
-    def _signed_claims(self, token: str) -> JsonObject:
+    def _signed_claims(self, token: str) -> Mapping[str, Any]:
         if len(token) > _MAX_TOKEN:
-            raise ValueError("too long")
-        head, body, signature = token.split(".")
-        # The key is ours, whatever the header brings: its `jwk` is for readers elsewhere.
-        header = parse_object(b64url_decode(head, what="token"), what="token")
-        raw = b64url_decode(signature, what="token")
-        if header.get("alg") != "ES256" or "crit" in header or len(raw) != 64:
-            raise ValueError("not an ES256 token")
-        der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-        self._key.public_key().verify(der, f"{head}.{body}".encode("ascii"), ec.ECDSA(hashes.SHA256()))
-        return parse_object(b64url_decode(body, what="token"), what="token")
+            raise _refused("it is too long")
+        try:
+            parsed = parse_jwt(token, area=_AREA)
+            verify_jwt(dataclasses.replace(parsed, kid=None), (self._own,), algorithms=(JoseAlg.ES256,), area=_AREA)
+        except (MalformedError, UnverifiedError) as error:
+            raise _refused("it is not one of this broker's tokens") from error
+        return parsed.claims
 
 
 def _refused(why: str) -> UnverifiedError:

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from sealroom.evidence import Check
 from sealroom.policy.model import Policy
 
-__all__ = ["NOT_CHECKED", "accepted_bytes", "accepted_word", "hex_or_none", "is_left_open", "left_open", "one_of"]
+__all__ = [
+    "NOT_CHECKED",
+    "accepted_bytes",
+    "accepted_word",
+    "asked",
+    "hex_or_none",
+    "is_left_open",
+    "left_open",
+    "one_of",
+]
 
 NOT_CHECKED = "not checked, by the policy's own word"
 
@@ -36,6 +45,13 @@ def accepted_word(name: str, got: str, accepted: Sequence[str], *, source: str, 
         source=source,
         code=f"{name}-not-accepted",
         fix=fix,
+    )
+
+
+def asked(name: str, got: str, wanted: str, *, passed: bool, source: str, fix: str) -> Check:
+    """A check whose code is its name with ``-not-accepted``."""
+    return Check(
+        name=name, got=got, wanted=wanted, passed=passed, source=source, code=f"{name}-not-accepted", fix=fix
     )
 
 

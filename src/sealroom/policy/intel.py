@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from sealroom.evidence import Check, Claims
-from sealroom.policy.checks import accepted_bytes, accepted_word
+from sealroom.policy.checks import accepted_bytes, accepted_word, asked
 from sealroom.policy.model import IntelRules
 
-__all__ = ["accepted_for_part", "asked", "measurement_checks", "platform_checks"]
+__all__ = ["accepted_for_part", "measurement_checks", "platform_checks"]
 
 _UP_TO_DATE, _OUT_OF_DATE = "UpToDate", "OutOfDate"
 _RELAUNCH = ("TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded")
@@ -54,13 +54,6 @@ def accepted_for_part(part: str, accepted: tuple[str, ...], whole: str | None) -
     if whole in accepted and whole in _SAY_OUT_OF_DATE[part]:
         words |= {_OUT_OF_DATE: None}
     return tuple(words)
-
-
-def asked(name: str, got: str, wanted: str, *, passed: bool, source: str, fix: str) -> Check:
-    """A check whose code is its name with ``-not-accepted``."""
-    return Check(
-        name=name, got=got, wanted=wanted, passed=passed, source=source, code=f"{name}-not-accepted", fix=fix
-    )
 
 
 def _part_statuses(tee: str, rules: IntelRules, claims: Claims) -> Iterator[Check]:

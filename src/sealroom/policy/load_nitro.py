@@ -30,7 +30,7 @@ def nitro_rules(top: Table, scope: Scope) -> NitroRules:
     if document not in DOCUMENTS:
         raise table.bad_value("document", document, "one of " + ", ".join(DOCUMENTS))
     one_pinned_or_unchecked(table, _PINS[document], scope, by="measurement")
-    pins = measurements(table, NITRO_MEASUREMENTS | dict(NITRO_TPM_MEASUREMENTS), scope)
+    pins = measurements(table, {**NITRO_MEASUREMENTS, **NITRO_TPM_MEASUREMENTS}, scope)
     for name in pins:
         if name not in _MEASUREMENTS[document]:
             raise table.bad_value("document", document, f"the kind of document that has {name}",

@@ -189,7 +189,7 @@ class Policy:
     azure_vtpm: AzureRules | None
     gcp: GcpRules | None
     inner: Mapping[str, SnpRules | TdxRules]
-    """A wrapper's own rules for the hardware in it, by path: ``azure-vtpm.snp``. Else ``[snp]`` or ``[tdx]`` holds."""
+    """A wrapper's own rules for the hardware in it, by path: ``azure-vtpm.snp``. Without, ``[snp]`` or ``[tdx]``."""
     model: ModelRules | None
     engine: EngineRules | None
     init_data: Mapping[str, str]
@@ -202,6 +202,10 @@ class Policy:
     """The files that came along, by name, not verified yet: `sealroom.policy.with_references`."""
     scope: str = ""
     """The table that is being judged: what is left open for it alone."""
+
+    def supplied(self, table: str) -> frozenset[str]:
+        """The keys of ``table`` that reference files may fill in."""
+        return frozenset(key for rule in self.reference_rules if rule.table == table for key in rule.keys)
 
     def leaves_open(self, key: str) -> bool:
         """Whether ``key`` is left open, for all or for the table that is being judged."""

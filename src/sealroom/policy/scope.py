@@ -47,7 +47,7 @@ def read_unchecked(top: Table) -> Mapping[str, str]:
         MalformedError: ``policy.*``.
     """
     table = top.table("unchecked", (*UNCHECKABLE, *UNCHECKABLE_IN))
-    found = {}
+    found: dict[str, str] = {}
     for key in table:
         if key in UNCHECKABLE_IN:
             found |= _reasons_of(table, key)
@@ -60,7 +60,7 @@ def _reasons_of(unchecked: Table, name: str) -> Mapping[str, str]:
     """Of one table; and of a wrapper's own rules for the hardware in it."""
     inner = _INNER if name in _WRAPPERS else ()
     table = unchecked.table(name, (*UNCHECKABLE_IN[name], *inner))
-    found = {}
+    found: dict[str, str] = {}
     for key in table:
         if key in inner:
             reasons = table.table(key, UNCHECKABLE_IN[key])

@@ -6,9 +6,9 @@ Offsets and bits are the matter of ``tees/sgx``; here are only the facts that it
 from collections.abc import Iterator
 
 from sealroom.evidence import Check, Claims
-from sealroom.policy.checks import hex_or_none, left_open, one_of
+from sealroom.policy.checks import asked, hex_or_none, left_open, one_of
 from sealroom.policy.flags import Flag, flag_checks
-from sealroom.policy.intel import asked, measurement_checks, platform_checks
+from sealroom.policy.intel import measurement_checks, platform_checks
 from sealroom.policy.model import Policy, SgxRules
 
 __all__ = ["FLAGS", "sgx_checks"]

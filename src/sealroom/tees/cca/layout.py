@@ -77,7 +77,7 @@ def _tokens(whole: CborValue) -> tuple[DeviceToken, RealmToken | None]:
         return _pair(whole)
     message = whole.value if isinstance(whole, Tagged) and whole.tag == _CWT_TAG else whole
     if isinstance(message, Tagged) and message.tag == _MAC0_TAG:
-        raise _bad("a symmetric authentication code proves nothing to a third party", "COSE_Mac0", "COSE_Sign1")  # fmt: skip
+        raise _bad("a shared secret's code proves nothing to a third party", "COSE_Mac0", "COSE_Sign1")
     if isinstance(message, Tagged) and message.tag != SIGN1_TAG:
         raise _bad("neither a CCA token nor a PSA token", f"tag {message.tag}", "tag 399, 907, or 18")
     tagged = isinstance(message, Tagged)
