@@ -13,9 +13,10 @@ Key release to the broker does not use this: it follows the KBS protocol to the 
 """
 
 import hashlib
+from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["REPORT_DATA_SIZE", "Label", "carried", "report_data"]
+__all__ = ["INIT_DATA_FIELD", "REPORT_DATA_SIZE", "Label", "carried", "carried_init_data", "report_data"]
 
 REPORT_DATA_SIZE = 64
 """Bytes of report data in TDX, SNP, SGX and CCA evidence."""
@@ -33,6 +34,16 @@ class Label(StrEnum):
 _CARRIES_DIGEST = frozenset({"nvidia", "azure-vtpm", "tpm", "gcp"})
 """TEEs whose field for the verifier's choice is short: 32 bytes of a GPU's nonce, 50 of a vTPM's."""
 
+INIT_DATA_FIELD: Mapping[str, str] = {
+    "snp": "host_data", "tdx": "mr_config_id", "cca": "rpv",
+    "azure-vtpm": "pcr08", "gcp": "pcr08", "tpm": "pcr08", "nitro": "pcr16",
+}  # fmt: skip
+"""The measurement in which each TEE carries the digest of the init-data document (Confidential Containers' places, and
+for Nitro, which it does not know, the first register that an enclave's own software may extend)."""
+_EXTENDED = frozenset({"azure-vtpm", "gcp", "tpm", "nitro"})
+"""TEEs that have a register to extend in place of a field that the host fills in at launch."""
+_BY_SIZE = {32: hashlib.sha256, 48: hashlib.sha384, 64: hashlib.sha512}
+
 
 def report_data(label: Label, *parts: bytes) -> bytes:
     """Return the 64 bytes that evidence for ``label`` must carry to vouch for ``parts``."""
@@ -48,6 +59,20 @@ def carried(tee: str, data: bytes) -> bytes:
     Hashed and never cut: of a cut value, the part that was cut off would be bound to nothing.
     """
     return hashlib.sha256(data).digest() if tee in _CARRIES_DIGEST else data
+
+
+def carried_init_data(tee: str, digest: bytes, *, size: int) -> bytes:
+    """What the measurement `INIT_DATA_FIELD` of ``tee`` holds for an init-data document.
+
+    Args:
+        tee: kind of evidence.
+        digest: of the document, by the algorithm that it names.
+        size: bytes of the measurement. A field holds the digest, cut or padded with zero bytes on the right; a
+            register of zeros is extended with it, by the hash of that size.
+    """
+    if tee not in _EXTENDED:
+        return digest[:size].ljust(size, b"\x00")
+    return _BY_SIZE[size](bytes(size) + digest).digest() if size in _BY_SIZE else b""
 
 
 def _frame(part: bytes) -> bytes:

@@ -14,7 +14,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
-from sealroom.binding import REPORT_DATA_SIZE, Label, carried, report_data
+from sealroom.binding import INIT_DATA_FIELD, Label, carried, report_data
 from sealroom.collateral.bundle import EvidenceBundle, parse_bundle
 from sealroom.collateral.devices import devices_of
 from sealroom.device_statement import device_nonce
@@ -30,7 +30,7 @@ from sealroom.evidence import (
     Validity,
 )
 from sealroom.policy import InitData, Policy, Subject, appraise
-from sealroom.policy.subject import CLOCK_SKEW, INIT_DATA_FIELD, statement_window
+from sealroom.policy.subject import CLOCK_SKEW, statement_window
 from sealroom.statement import NONCE_SIZE, RoomStatement, parse_statement
 from sealroom.tees.registry import for_tee, known_tees
 
@@ -101,7 +101,8 @@ def attest_guest(
         tee: the kind of evidence.
         raw: the evidence; untrusted.
         collateral: what came with it; untrusted.
-        expected_report_data: 64 bytes that the broker computed over its own nonce and ``tee_pubkey_jwk``.
+        expected_report_data: what the broker computed over its own nonce and ``tee_pubkey_jwk``, exactly as this
+            kind of evidence carries it.
         tee_pubkey_jwk: the guest's public key, RFC 8785 form, as it went into ``expected_report_data``.
         init_data: the guest's init-data, or None; bound by the evidence, or refused (``binding.init-data``).
         policy: what the owner of the wanted key accepts.
@@ -150,7 +151,7 @@ def _judge_room(raw: bytes, policy: Policy, *, nonce: bytes | None, at: datetime
     # 2. Authentic?
     claims = _verified_claims(bundle.cpu.tee, bundle.cpu.raw, bundle.cpu.collateral, policy, at)
     # 3. Bound to this statement?
-    expected = report_data(Label.ROOM_STATEMENT, bundle.statement)
+    expected = carried(claims.tee, report_data(Label.ROOM_STATEMENT, bundle.statement))
     _require_report_data(claims, expected)
     # 4. The statement's devices, and no other?
     devices = _device_claims(bundle, statement, policy, at)
@@ -192,13 +193,11 @@ def _verified_claims(tee: Tee, raw: bytes, collateral: Collateral, policy: Polic
 
 
 def _require_report_data(claims: Claims, expected: bytes) -> None:
-    if len(expected) != REPORT_DATA_SIZE:
-        raise MisuseError("binding.report-data-size", "expected report data of another length",
-                          got=f"{len(expected)} bytes", expected=f"{REPORT_DATA_SIZE} bytes")  # fmt: skip
-    wanted = carried(claims.tee, expected)
-    if not hmac.compare_digest(claims.report_data, wanted):
+    if not expected:
+        raise MisuseError("binding.report-data-size", "expected report data of no length")
+    if not hmac.compare_digest(claims.report_data, expected):
         raise UnverifiedError("binding.report-data", "the evidence is authentic and vouches for something else",
-                              where="report data", got=claims.report_data.hex(), expected=wanted.hex(),
+                              where="report data", got=claims.report_data.hex(), expected=expected.hex(),
                               hint="somebody may have put another machine's evidence here: do not go on")  # fmt: skip
 
 
@@ -214,10 +213,11 @@ def _require_nonce(statement: RoomStatement, nonce: bytes) -> None:
 
 
 def _require_init_data(claims: Claims, init_data: InitData) -> None:
-    bound = claims.measurements.get(INIT_DATA_FIELD.get(claims.tee, ""), b"")
-    if not hmac.compare_digest(bound, init_data.digest):
+    if not init_data.bound_by(claims):
+        field = INIT_DATA_FIELD.get(claims.tee, "")
         raise UnverifiedError("binding.init-data", "the evidence does not vouch for the init-data that came with it",
-                              where=INIT_DATA_FIELD.get(claims.tee), got=bound.hex(), expected=init_data.digest.hex(),
+                              where=field or None, got=claims.measurements.get(field, b"").hex(),
+                              expected=init_data.digest.hex(),
                               hint="start the guest with the init-data that it sends")  # fmt: skip
 
 

@@ -19,7 +19,6 @@ from sealroom.kbs.messages import Attestation
 from sealroom.kbs.tee_key import TeeKey, parse_tee_key
 from sealroom.policy import InitData as BoundInitData
 from sealroom.policy import Policy
-from sealroom.policy.subject import INIT_DATA_FIELD
 from sealroom.tees.registry import for_tee
 from sealroom.verifier import attest_guest
 
@@ -42,6 +41,12 @@ class Guest:
     tee_pubkey: bytes
     """The JWK in RFC 8785 form."""
     init_data: InitData | None
+
+    @property
+    def bound_init_data(self) -> BoundInitData | None:
+        """The init data as evidence vouches for it."""
+        init = self.init_data
+        return None if init is None else BoundInitData(facts=init.data, digest=init.digest)
 
     def facts(self) -> dict[str, str | None]:
         """Digests for the record: which evidence, which key, which init data."""
@@ -83,11 +88,9 @@ def authenticate(guest: Guest, *, roots: TrustRoots, at: datetime) -> Claims:
     if not hmac.compare_digest(claims.report_data, guest.expected_report_data):
         raise UnverifiedError("binding.report-data", "the evidence does not vouch for this nonce and this key",
                               hint="report data is SHA-384 over the RFC 8785 form of the runtime data")  # fmt: skip
-    if guest.init_data is not None:
-        bound = claims.measurements.get(INIT_DATA_FIELD.get(claims.tee, ""), b"")
-        if not hmac.compare_digest(bound, guest.init_data.fitted(guest.form.init_data_size)):
-            raise UnverifiedError("binding.init-data", "the guest was not started with this init data",
-                                  hint="start the guest with the init data that it sends")  # fmt: skip
+    if (bound := guest.bound_init_data) is not None and not bound.bound_by(claims):
+        raise UnverifiedError("binding.init-data", "the guest was not started with this init data",
+                              hint="start the guest with the init data that it sends")  # fmt: skip
     return claims
 
 
@@ -109,16 +112,13 @@ def kept_attestation(guest: Guest, message: Attestation) -> bytes:
 
 def vouched_key(guest: Guest, policy: Policy, *, at: datetime) -> AttestedKey:
     """The guest's key, if ``policy`` accepts its evidence; verified from the first byte again."""
-    init = guest.init_data
     return attest_guest(
         tee=guest.form.tee,
         raw=guest.raw,
         collateral=guest.collateral,
         expected_report_data=guest.expected_report_data,
         tee_pubkey_jwk=guest.tee_pubkey,
-        init_data=None
-        if init is None
-        else BoundInitData(facts=init.data, digest=init.fitted(guest.form.init_data_size)),
+        init_data=guest.bound_init_data,
         policy=policy,
         at=at,
     )

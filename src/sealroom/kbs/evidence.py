@@ -19,13 +19,10 @@ class EvidenceFormat:
     report_data_size: int
     parse: Callable[[JsonObject], tuple[bytes, Collateral]]
     write: Callable[[bytes, Collateral], JsonObject]
-    init_data_size: int
-    """Bytes of the field that holds the init data's digest."""
 
 
 FORMATS: dict[str, EvidenceFormat] = {
-    "snp": EvidenceFormat(tee=Tee.SNP, report_data_size=64, parse=parse_snp_json, write=write_snp_json,
-                          init_data_size=32),
+    "snp": EvidenceFormat(tee=Tee.SNP, report_data_size=64, parse=parse_snp_json, write=write_snp_json),
 }  # fmt: skip
 
 

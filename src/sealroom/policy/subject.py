@@ -1,20 +1,19 @@
 """What an appraisal is about beyond the silicon: a room, a guest that asks for a key, or evidence alone."""
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sealroom.evidence import Tee, Validity
+from sealroom.binding import INIT_DATA_FIELD, carried_init_data
+from sealroom.evidence import Claims, Validity
 from sealroom.statement import RoomStatement
 
-__all__ = ["CLOCK_SKEW", "INIT_DATA_FIELD", "InitData", "Subject", "SubjectKind", "statement_window"]
+__all__ = ["CLOCK_SKEW", "InitData", "Subject", "SubjectKind", "statement_window"]
 
 CLOCK_SKEW = timedelta(seconds=60)
 """How far the room's clock and ours may differ before a statement counts as one from the future."""
-
-INIT_DATA_FIELD: Mapping[Tee, str] = {Tee.SNP: "host_data"}
-"""The measurement in which each TEE carries the SHA-256 of the init-data document."""
 
 
 class SubjectKind(StrEnum):
@@ -27,10 +26,18 @@ class SubjectKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitData:
-    """A guest's init-data document: what it says, and the SHA-256 that the evidence must carry to vouch for it."""
+    """A guest's init-data document: what it says, and its digest."""
 
     facts: Mapping[str, str]
     digest: bytes
+    """By the algorithm that the document names; evidence vouches for it as `binding.carried_init_data` has it."""
+
+    def bound_by(self, claims: Claims) -> bool:
+        """Whether ``claims`` vouch for this document."""
+        bound = claims.measurements.get(INIT_DATA_FIELD.get(claims.tee, ""))
+        if bound is None:
+            return False
+        return hmac.compare_digest(bound, carried_init_data(claims.tee, self.digest, size=len(bound)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,11 @@ import hmac
 from collections.abc import Iterator
 from datetime import datetime
 
+from sealroom.binding import INIT_DATA_FIELD
 from sealroom.evidence import Check, Claims
 from sealroom.policy.checks import hex_or_none, left_open
 from sealroom.policy.model import Policy
-from sealroom.policy.subject import INIT_DATA_FIELD, Subject, SubjectKind
+from sealroom.policy.subject import Subject, SubjectKind
 
 __all__ = ["binding_checks", "init_data_checks", "trust_checks"]
 
@@ -87,15 +88,14 @@ def init_data_checks(policy: Policy, claims: Claims, subject: Subject) -> Iterat
         return
     data = subject.init_data
     if "init_data" in policy.unchecked:
-        yield left_open(policy, "init_data", "init-data", "none" if data is None else f"sha256:{data.digest.hex()}")
+        yield left_open(policy, "init_data", "init-data", "none" if data is None else data.digest.hex())
         return
     bound = claims.measurements.get(INIT_DATA_FIELD.get(claims.tee, ""))
     yield Check(
         name="init-data",
-        got="none" if data is None else f"sha256:{data.digest.hex()}",
-        wanted=f"an init-data document with SHA-256 {hex_or_none(bound)}, as the evidence carries it",
-        passed=bool(policy.init_data) and data is not None and bound is not None
-        and hmac.compare_digest(data.digest, bound),
+        got="none" if data is None else data.digest.hex(),
+        wanted=f"the init-data document that the evidence carries: {hex_or_none(bound)}",
+        passed=bool(policy.init_data) and data is not None and data.bound_by(claims),
         source="policy: [init_data]",
         code="binding.init-data" if policy.init_data else "policy.no-init-data",
         fix="start the guest with the init-data that it sends"
