@@ -27,6 +27,7 @@ __all__ = [
     "Claims",
     "Collateral",
     "CollectedEvidence",
+    "DeviceAttester",
     "Evidence",
     "KeyPurpose",
     "PolicyRefusedError",
@@ -234,16 +235,18 @@ class Appraisal:
     warrant: InitVar[Warrant]
     devices: tuple[Claims, ...] = ()
     """What the devices say that the CPU's evidence vouches for."""
+    rests_on: tuple[Validity, ...] = ()
+    """When the policy's own grounds hold: the windows of reference files without which it had refused."""
 
     def __post_init__(self, warrant: Warrant) -> None:
         warrant.covers(self)
 
     @property
     def validity(self) -> Validity:
-        """When all of the evidence holds: the CPU's window and that of every device."""
+        """When all of it holds: the evidence of the CPU and of every device, and the grounds of the verdict."""
         window = self.claims.validity
-        for device in self.devices:
-            window = window.meet(device.validity)
+        for other in (*(device.validity for device in self.devices), *self.rests_on):
+            window = window.meet(other)
         return window
 
     @property
@@ -329,10 +332,33 @@ class Attester(Protocol):
     """The machine's own silicon, asked for evidence. Implemented by `tees.*.collect` and by `testing`."""
 
     @property
+    def tee(self) -> Tee:
+        """What kind of evidence it gives: told before there is any."""
+        ...
+
+    @property
     def simulated(self) -> bool:
         """Whether there is no silicon behind it. A room on such hardware listens on loopback alone."""
         ...
 
     def collect(self, report_data: bytes) -> CollectedEvidence:
-        """Return evidence that carries ``report_data`` (64 bytes)."""
+        """Return evidence that carries ``report_data``: 64 bytes, or what `binding.carried` makes of them."""
+        ...
+
+
+class DeviceAttester(Protocol):
+    """One GPU or switch of this machine, asked for evidence. Implemented by `tees.nvidia.collect` and `testing`."""
+
+    @property
+    def tee(self) -> Tee:
+        """What kind of evidence it gives."""
+        ...
+
+    @property
+    def simulated(self) -> bool:
+        """Whether there is no silicon behind it."""
+        ...
+
+    def collect(self, nonce: bytes) -> CollectedEvidence:
+        """Return evidence that answers ``nonce`` (32 bytes), with its collateral. May take seconds."""
         ...

@@ -40,6 +40,9 @@ class GatewayLimits:
     evidence_waiting: int = 16
     """Callers that may wait for fresh evidence; one more is answered 503."""
 
+    device_seconds: float = 60.0
+    """Longest wait for the evidence of all devices together; then the caller is answered 503."""
+
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)

@@ -18,19 +18,18 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sealroom.binding import Label, report_data
-from sealroom.collateral.bundle import EvidenceBundle
 from sealroom.engines.base import Engine
 from sealroom.engines.prepared_child import PreparedChild
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
-from sealroom.evidence import Attester
+from sealroom.evidence import Attester, DeviceAttester
 from sealroom.room.boot import BootEvent, BootLog, BootState
 from sealroom.room.config import RoomConfig
+from sealroom.room.evidence_service import Hardware, HardwareEvidence
 from sealroom.room.hardening import wipe
 from sealroom.room.key_client import Step, fetch_key
 from sealroom.room.key_generations import KeyGenerations
@@ -71,7 +70,7 @@ def utc_now() -> datetime:
 class _Parts:
     """What a booted room is made of."""
 
-    attester: Attester
+    hardware: Hardware
     package: SealedPackage
     model: UnsealedModel
     engine: Engine
@@ -85,6 +84,7 @@ class Room:
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
         self._attesting = asyncio.Lock()
+        self._silicon = HardwareEvidence(parts.hardware, patience=parts.config.limits.device_seconds)
         self._waiting = 0
         from importlib.metadata import version  # noqa: PLC0415 - much code, and the first states need none of it
 
@@ -117,7 +117,8 @@ class Room:
 
         Raises:
             MisuseError: ``room.bad-nonce``, not 32 bytes.
-            UnavailableError: ``room.evidence-busy``, too many are waiting already; or what the attester raises.
+            UnavailableError: ``room.evidence-busy``, too many are waiting already; ``room.device-*``, a device does
+                not answer; or what the attester raises.
         """
         if len(nonce) != NONCE_SIZE:
             raise MisuseError("room.bad-nonce", "a nonce has 32 bytes", got=len(nonce), expected=NONCE_SIZE)
@@ -126,7 +127,7 @@ class Room:
         self._waiting += 1
         try:
             async with self._attesting:
-                return await asyncio.to_thread(self._bundle, self._statement(nonce, utc_now()).encode())
+                return await self._silicon.bundle(self._statement(nonce, utc_now()))
         finally:
             self._waiting -= 1
 
@@ -136,6 +137,7 @@ class Room:
         await asyncio.gather(self._rotation, return_exceptions=True)
         await self._parts.engine.stop()
         self._parts.model.close()
+        self._silicon.close()
 
     def _statement(self, nonce: bytes, at: datetime) -> RoomStatement:
         manifest, engine = self._parts.package.manifest, self._parts.engine
@@ -156,10 +158,6 @@ class Room:
             not_after=created_at + self._parts.config.statement_life,
         )
 
-    def _bundle(self, statement: bytes) -> bytes:
-        collected = self._parts.attester.collect(report_data(Label.ROOM_STATEMENT, statement))
-        return EvidenceBundle.of(statement, collected).encode()
-
     async def _rotate(self) -> None:
         keys = self._parts.keys
         while True:
@@ -176,13 +174,20 @@ async def boot(
     config: RoomConfig,
     *,
     attester: Attester,
+    devices: Mapping[str, DeviceAttester] | None = None,
     on_event: Callable[[BootEvent], None],
     engine_factory: EngineFactory = chosen_engine,
     beside_engine: Callable[[], None] = lambda: None,
 ) -> Room:
     """Boot a room; each state is told to ``on_event`` as it begins.
 
-    ``beside_engine`` is run in a thread while the engine loads, once the weights are hashed.
+    Args:
+        config: what the operator wants.
+        attester: the machine's silicon, by whose evidence the broker releases the key.
+        devices: its GPUs and switches by name, whose evidence goes to callers beside that of the machine.
+        on_event: told.
+        engine_factory: makes the engine.
+        beside_engine: run in a thread while the engine loads, once the weights are hashed.
 
     Raises:
         SealroomError: whatever stands in the way; everything begun has been undone, and `BootState.FAILED` was told.
@@ -190,7 +195,8 @@ async def boot(
     log = BootLog(on_event)
     async with contextlib.AsyncExitStack() as undo:
         try:
-            room = await _Boot(config, attester, engine_factory, beside_engine, log, undo).run()
+            hardware = Hardware(cpu=attester, devices=devices or {})
+            room = await _Boot(config, hardware, engine_factory, beside_engine, log, undo).run()
         except SealroomError as error:
             log.reach(BootState.FAILED, _age_ms(), code=error.code)
             raise
@@ -203,7 +209,7 @@ class _Boot:
     """The steps, in order; `undo` gathers what has to be taken back if a later one fails."""
 
     config: RoomConfig
-    attester: Attester
+    hardware: Hardware
     engine_factory: EngineFactory
     beside_engine: Callable[[], None]
     log: BootLog
@@ -220,13 +226,13 @@ class _Boot:
         engine = self.engine_factory(self.config, package.manifest.name)
         model = await self._weights(package, key, reserving)
         await self._start(engine, model)
-        room = Room(_Parts(attester=self.attester, package=package, model=model, engine=engine, keys=keys,
+        room = Room(_Parts(hardware=self.hardware, package=package, model=model, engine=engine, keys=keys,
                            config=self.config))  # fmt: skip
         self.log.reach(BootState.SERVING, _age_ms(), model=room.model_name, layers=list(engine.layers))
         return room
 
     def _born(self) -> None:
-        simulated = self.attester.simulated
+        simulated = self.hardware.simulated
         if simulated and not self.config.loopback_only:
             raise MisuseError("room.simulated-not-loopback", "simulated hardware never serves the world",
                               got=self.config.host, expected="a loopback address",
@@ -248,7 +254,7 @@ class _Boot:
     async def _key_for_evidence(self) -> ModelKey:
         self.log.reach(BootState.EVIDENCE, _age_ms(), broker=self.config.broker.rpartition("@")[2])
         init_data = await asyncio.to_thread(_read_init_data, self.config.init_data)
-        return ModelKey(await _fetch_key(self.config, self.attester, init_data, self._handshake))
+        return ModelKey(await _fetch_key(self.config, self.hardware.cpu, init_data, self._handshake))
 
     def _handshake(self, step: Step) -> None:
         """A second try of the handshake, after the broker could not answer, enters no state again."""

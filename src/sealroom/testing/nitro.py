@@ -131,6 +131,7 @@ class SimulatedNitro:
         clock: what time it is; the machine's own clock, unless a test says otherwise.
     """
 
+    tee = Tee.NITRO
     simulated = True
     """Asked by a room before it listens: simulated hardware never serves the world."""
 

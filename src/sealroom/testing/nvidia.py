@@ -71,6 +71,7 @@ class SimulatedGpu:
     nvdec0: int = DISABLED
     staples_ocsp: bool = True
 
+    tee = Tee.NVIDIA
     simulated = True
     """Asked by a room before it listens: simulated hardware never serves the world."""
 

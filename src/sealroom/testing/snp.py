@@ -222,6 +222,7 @@ class SimulatedSnp:
         collateral: further items beside leaf and chain, such as ``crl``.
     """
 
+    tee = Tee.SNP
     simulated = True
     """Asked by a room before it listens: simulated hardware never serves the world."""
 

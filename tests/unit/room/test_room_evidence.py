@@ -18,6 +18,7 @@ from sealroom.evidence import Attester, CollectedEvidence
 from sealroom.policy import load_policy
 from sealroom.room.boot import BootEvent, BootState
 from sealroom.room.config import RoomConfig
+from sealroom.room.evidence_service import Hardware, HardwareEvidence
 from sealroom.room.hardening import swap_in_use, wipe
 from sealroom.room.key_generations import KeyGenerations
 from sealroom.room.limits import GatewayLimits
@@ -63,7 +64,7 @@ async def setting(tmp_path: Path, snp_platform: SnpPlatform) -> AsyncIterator[Se
     await engine.start({})
     now = datetime.now(UTC)
     room = Room(_Parts(
-        attester=attester, package=package, model=unseal(package, dek), engine=engine,  # type: ignore[arg-type]
+        hardware=Hardware(cpu=attester), package=package, model=unseal(package, dek), engine=engine,  # type: ignore[arg-type]
         keys=KeyGenerations(at=now, lifetime=timedelta(hours=12), overlap=timedelta(hours=1)),
         config=config_for(tmp_path, publisher),
     ))  # fmt: skip
@@ -147,7 +148,7 @@ class SlowSilicon:
 
     def __init__(self, behind: Attester) -> None:
         self._behind = behind
-        self.simulated = behind.simulated
+        self.tee, self.simulated = behind.tee, behind.simulated
         self.let = threading.Event()
         self.at_once = 0
         self.most_at_once = 0
@@ -162,7 +163,7 @@ class SlowSilicon:
 
 async def test_slow_silicon_is_asked_by_one_at_a_time_and_the_room_goes_on(setting: Setting) -> None:
     slow = SlowSilicon(setting.attester)
-    object.__setattr__(setting.room._parts, "attester", slow)
+    setting.room._silicon = HardwareEvidence(Hardware(cpu=slow), patience=60)
     waiting = [asyncio.create_task(setting.room.evidence(bytes([number]) * 32)) for number in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(UnavailableError, match="too many"):

@@ -18,6 +18,7 @@ class NitroModule:
         device: the character device.
     """
 
+    tee = Tee.NITRO
     simulated = False
 
     def __init__(self, device: NsmDevice | Path | None = None) -> None:

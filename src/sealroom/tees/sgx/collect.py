@@ -30,6 +30,7 @@ class GramineAttestation:
         collateral: what goes along with the quote, under the names of `Collateral`.
     """
 
+    tee = Tee.SGX
     simulated = False
 
     def __init__(self, directory: Path = DIRECTORY, *, collateral: Collateral | None = None) -> None:

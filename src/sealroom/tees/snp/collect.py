@@ -32,6 +32,7 @@ class SnpConfigfs:
         pause: waits between attempts; seconds.
     """
 
+    tee = Tee.SNP
     simulated = False
 
     def __init__(
@@ -67,6 +68,7 @@ class SnpDevice:
         collateral: as for `SnpConfigfs`.
     """
 
+    tee = Tee.SNP
     simulated = False
 
     def __init__(

@@ -29,6 +29,7 @@ class TdxConfigfs:
         pause: waits between attempts; seconds.
     """
 
+    tee = Tee.TDX
     simulated = False
 
     def __init__(
@@ -61,6 +62,7 @@ class TdxDevice:
         collateral: as for `TdxConfigfs`.
     """
 
+    tee = Tee.TDX
     simulated = False
 
     def __init__(
