@@ -36,8 +36,8 @@ NVIDIA_ALLOWANCES = (
 NITRO_ALLOWANCES = ("debug",)
 CCA_ALLOWANCES = ("debug", "legacy_profile", "test_key", "unknown_claims")
 TPM_ALLOWANCES = ("secure_boot_off", "ak_unrestricted")
-AZURE_ALLOWANCES = (*TPM_ALLOWANCES, "debug")
-GCP_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "no_hardware_evidence")
+AZURE_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "not_compliant")
+GCP_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "overrides", "no_hardware_evidence")
 """What a policy must name to let pass."""
 
 NITRO_MEASUREMENTS: Mapping[str, int] = {f"pcr{index}": 48 for index in range(32)}

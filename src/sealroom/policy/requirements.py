@@ -13,7 +13,7 @@ from sealroom.errors import MalformedError
 
 __all__ = ["VARIABLES", "Outcome", "Requirement", "compile_requirement"]
 
-VARIABLES = ("claims", "statement", "init_data")
+VARIABLES = ("claims", "devices", "statement", "init_data")
 
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _FUNCTIONS = frozenset({

@@ -5,27 +5,36 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sealroom.binding import INIT_DATA_FIELD
-from sealroom.evidence import Check, Claims
+from sealroom.evidence import Check, Claims, Tee
 from sealroom.policy.checks import hex_or_none, left_open
 from sealroom.policy.model import Policy
 from sealroom.policy.subject import Subject, SubjectKind
 
-__all__ = ["binding_checks", "init_data_checks", "trust_checks"]
+__all__ = ["binding_checks", "init_data_checks", "root_check", "trust_checks", "window_check"]
 
 
-def trust_checks(policy: Policy, claims: Claims, at: datetime) -> Iterator[Check]:
-    """Kind of evidence, root, window."""
+def trust_checks(policy: Policy, claims: Claims, subject: Subject, at: datetime) -> Iterator[Check]:
+    """Kind of evidence, root, window.
+
+    A device's report answers whoever asks it, so it vouches for no room and no guest, whatever the policy says.
+    """
+    accepted = [tee for tee in policy.trust.tees if tee is not Tee.NVIDIA or subject.kind is SubjectKind.EVIDENCE]
     yield Check(
         name="trust.tee",
         got=claims.tee.value,
-        wanted=", ".join(policy.trust.tees),
-        passed=claims.tee in policy.trust.tees,
+        wanted=", ".join(accepted) or "evidence of a CPU",
+        passed=claims.tee in accepted,
         source="policy: [trust] tees",
         code="trust.tee-not-accepted",
         fix=f"add {claims.tee.value} to [trust] tees together with its rules, if such machines are acceptable",
     )
-    yield _root(policy, claims)
-    yield Check(
+    yield root_check(policy, claims)
+    yield window_check(claims, at)
+
+
+def window_check(claims: Claims, at: datetime) -> Check:
+    """Whether everything that was verified holds at ``at``."""
+    return Check(
         name="trust.window",
         got=at.isoformat(),
         wanted=f"{claims.validity.not_before.isoformat()} to {claims.validity.not_after.isoformat()}",
@@ -36,11 +45,15 @@ def trust_checks(policy: Policy, claims: Claims, at: datetime) -> Iterator[Check
     )
 
 
-def _root(policy: Policy, claims: Claims) -> Check:
+def root_check(policy: Policy, claims: Claims) -> Check:
+    """Whether a vendor's root stands above it, or one, or a key, that the policy names."""
     fingerprint = f"sha256:{claims.root.hex()}"
     if not claims.simulated:
-        return Check(name="trust.root", got=f"pinned in the code, {fingerprint}", wanted="a vendor's root",
-                     passed=True, source="default", code="trust.root-not-accepted", fix="")  # fmt: skip
+        key = _named_key(policy, claims.root)
+        return Check(name="trust.root", got=f"{'named here' if key else 'pinned in the code'}, {fingerprint}",
+                     wanted="a vendor's root, or a key that the policy names", passed=True,
+                     source=f"policy: [trust] {key}" if key else "default",
+                     code="trust.root-not-accepted", fix="")  # fmt: skip
     named = claims.root in policy.trust.insecure_simulated
     return Check(
         name="trust.root",
@@ -51,6 +64,13 @@ def _root(policy: Policy, claims: Claims) -> Check:
         code="trust.root-not-accepted",
         fix=f'for a test without real hardware: [trust] insecure_simulated = ["{fingerprint}"]',
     )
+
+
+def _named_key(policy: Policy, root: bytes) -> str | None:
+    """Where the policy names the key that stands in a root's place, if it does."""
+    if root in policy.trust.token_signers:
+        return "token_signers"
+    return "device_keys" if root in policy.trust.device_keys else None
 
 
 def binding_checks(policy: Policy, claims: Claims, subject: Subject) -> Iterator[Check]:

@@ -3,21 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sealroom.evidence import Validity
+from sealroom.jose import JwkKey, Jwt
 
 __all__ = ["ReferenceFile", "ReferenceRules", "SignatureEntry"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureEntry:
-    """One signature of an envelope; says nothing until it is verified."""
+    """One signature of a file; says nothing until it is verified."""
 
-    algorithm: str
-    signer: bytes
-    """SHA-256 of the SubjectPublicKeyInfo that the entry brings."""
-    spki: bytes = field(repr=False)
-    signing_input: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
+    token: Jwt = field(repr=False)
+    key: JwkKey
+    """That the entry brings; counts only if a policy names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +26,12 @@ class ReferenceFile:
     table: str
     """The table of a policy that its values are for: ``snp``."""
     serial: int
-    window: Validity
     values: Mapping[str, tuple[bytes | str, ...]]
     """By key of that table."""
     reason: str
     """What the publisher says that is new; empty if nothing."""
     digest: bytes
-    """SHA-256 of the payload."""
+    """SHA-256 of the whole file."""
     signatures: tuple[SignatureEntry, ...]
 
 
