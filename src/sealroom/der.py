@@ -122,6 +122,10 @@ class Element(NamedTuple):
             raise _malformed("a time names no moment", got=text.decode("ascii")) from None
 
 
+_element = tuple.__new__
+"""Makes an `Element` without the function that a named tuple puts before it: this is done for every byte or two."""
+
+
 class DerReader:
     """Takes one element after the other out of ``data``."""
 
@@ -159,7 +163,7 @@ class DerReader:
             raise _malformed("an element is longer than what holds it", where=start, got=f"{size} bytes",
                              expected=f"at most {len(data) - begin}")  # fmt: skip
         self._offset = end
-        return Element(tag, data[begin:end], data[start:end])
+        return _element(Element, (tag, data[begin:end], data[start:end]))
 
     def take_if(self, tag: int) -> Element | None:
         """The next element if it has this tag."""

@@ -43,6 +43,7 @@ __all__ = [
     "require_in_window",
     "require_signed",
     "verify_ca",
+    "verify_certificates",
     "verify_chain",
     "verify_crl",
     "verify_end_entity",
@@ -119,13 +120,28 @@ def verify_chain(
         MalformedError: something is not a certificate.
         UnverifiedError: ``x509.*``: a step does not hold.
     """
-    require_aware(at)
     # 1.
     first = read_certificate(leaf)
     above = read_certificates(issuers)
     if above[0].der == first.der:
         above = above[1:]
-    chain = (first, *above)
+    return verify_certificates((first, *above), anchors=anchors, schemes=schemes, at=at, understood=understood)
+
+
+def verify_certificates(
+    chain: Sequence[Certificate],
+    *,
+    anchors: frozenset[bytes],
+    schemes: frozenset[SignatureScheme],
+    at: datetime,
+    understood: frozenset[str] = frozenset(),
+) -> VerifiedChain:
+    """As `verify_chain`, for certificates that were read before: leaf first, root last.
+
+    Raises:
+        UnverifiedError: ``x509.*``: a step does not hold.
+    """
+    require_aware(at)
     if not 2 <= len(chain) <= _MAX_CHAIN:
         raise UnverifiedError("x509.chain-length", "a chain is too short or too long", got=len(chain),
                               expected=f"2 to {_MAX_CHAIN} certificates")  # fmt: skip
@@ -135,11 +151,12 @@ def verify_chain(
     for depth, (certificate, issuer) in enumerate(pairwise(chain)):
         _require_issued(certificate, issuer, intermediates_below=depth, schemes=schemes, understood=understood)
     # 4.
-    _require_end_entity(first, understood)
+    _require_end_entity(chain[0], understood)
     # 5.
     for certificate in chain:
         require_in_window(certificate.validity, at, f"the certificate {certificate.subject}")
-    return VerifiedChain(certificates=chain, validity=_meet([certificate.validity for certificate in chain]))
+    validity = _meet([certificate.validity for certificate in chain])
+    return VerifiedChain(certificates=tuple(chain), validity=validity)
 
 
 def verify_ca(
@@ -243,6 +260,8 @@ def forget() -> None:
     forget_read()
     _load_key.cache_clear()
     _signature_holds.cache_clear()
+    _read_basic_constraints.cache_clear()
+    _read_key_usage.cache_clear()
 
 
 def require_aware(at: datetime) -> None:
@@ -302,8 +321,8 @@ def _require_end_entity(leaf: Certificate, understood: frozenset[str]) -> None:
 
 
 def _require_understood(certificate: Certificate, besides: frozenset[str]) -> None:
-    critical = {oid for oid, extension in certificate.extensions.items() if extension.critical}
-    unknown = sorted(critical - _UNDERSTOOD - besides)
+    critical = [oid for oid, extension in certificate.extensions.items() if extension.critical]
+    unknown = sorted([oid for oid in critical if oid not in _UNDERSTOOD and oid not in besides])
     if unknown:
         raise UnverifiedError("x509.critical-extension", f"{certificate.subject} has a critical extension that is "
                               "not understood", got=", ".join(unknown))  # fmt: skip
@@ -312,9 +331,12 @@ def _require_understood(certificate: Certificate, besides: frozenset[str]) -> No
 def _basic_constraints(certificate: Certificate) -> tuple[bool, int | None]:
     """Whether it is a CA, and how many CAs may stand between it and a leaf (RFC 5280 section 4.2.1.9)."""
     extension = certificate.extensions.get(_BASIC_CONSTRAINTS)
-    if extension is None:
-        return False, None
-    reader = read_whole(extension.value, SEQUENCE).reader()
+    return (False, None) if extension is None else _read_basic_constraints(extension.value)
+
+
+@lru_cache(maxsize=256)
+def _read_basic_constraints(value: bytes) -> tuple[bool, int | None]:
+    reader = read_whole(value, SEQUENCE).reader()
     is_ca = reader.take_if(BOOLEAN)
     path_length = reader.take_if(INTEGER)
     reader.end()
@@ -326,7 +348,12 @@ def _basic_constraints(certificate: Certificate) -> tuple[bool, int | None]:
 
 def _key_usage(certificate: Certificate) -> int | None:
     extension = certificate.extensions.get(_KEY_USAGE)
-    return None if extension is None else read_whole(extension.value, BIT_STRING).flags()
+    return None if extension is None else _read_key_usage(extension.value)
+
+
+@lru_cache(maxsize=256)
+def _read_key_usage(value: bytes) -> int:
+    return read_whole(value, BIT_STRING).flags()
 
 
 def require_in_window(validity: Validity, at: datetime, what: str) -> None:

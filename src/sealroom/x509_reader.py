@@ -41,6 +41,7 @@ __all__ = [
     "read_certificate",
     "read_certificates",
     "read_crl",
+    "read_der_certificate",
     "read_scheme",
 ]
 
@@ -161,6 +162,11 @@ def read_certificate(raw: bytes) -> Certificate:
     if len(certificates) != 1:
         raise MalformedError("x509.pem", "one certificate is expected", got=len(certificates), expected=1)
     return certificates[0]
+
+
+def read_der_certificate(raw: bytes) -> Certificate:
+    """Read exactly one certificate in DER."""
+    return _certificate(raw)
 
 
 def read_certificates(raw: bytes) -> tuple[Certificate, ...]:

@@ -14,8 +14,7 @@ __all__ = ["canonical"]
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 _ATTRIBUTE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
 
-_SPECIAL = re.compile(r'[&<>"\t\n\r]')
-"""What either table replaces; most values have none of it."""
+_SPECIAL_TEXT = re.compile("[&<>\r]")
 
 
 def canonical(element: XmlElement, *, without: XmlElement | None = None) -> bytes:
@@ -26,34 +25,27 @@ def canonical(element: XmlElement, *, without: XmlElement | None = None) -> byte
         without: an element to leave out, with all below it (the enveloped-signature transform).
     """
     parts: list[str] = []
-    _write(element, {}, parts, without, {})
+    _write(element, {}, parts, without)
     return "".join(parts).encode()
 
 
-def _write(
-    element: XmlElement, written: Mapping[str, str], parts: list[str], without: XmlElement | None,
-    orders: dict[tuple[str, ...], list[int]],
-) -> None:  # fmt: skip
-    """``written``: the namespaces that the output already has in force here; ``orders``: of attributes, as they were
-    found before: many elements have the same ones."""
+def _write(element: XmlElement, written: Mapping[str, str], parts: list[str], without: XmlElement | None) -> None:
+    """``written``: the namespaces that the output already has in force here."""
+    shape, values, scope = element.shape, element.values, element.scope
     parts.append(f"<{element.qname}")
-    if element.scope is not written:
-        _write_namespaces(element.scope, written, parts)
-    attributes = element.raw_attributes
-    names = tuple([name for name, _, _ in attributes])
-    order = orders.get(names)
-    if order is None:
-        order = orders[names] = sorted(range(len(names)), key=lambda place: _by_namespace(names[place]))
-    for place in order:
-        _, qname, value = attributes[place]
-        parts.append(f' {qname}="{value.translate(_ATTRIBUTE) if _SPECIAL.search(value) else value}"')
+    if scope is not written:
+        _write_namespaces(scope, written, parts)
+    if values:
+        if not shape.plain:
+            values = tuple([value.translate(_ATTRIBUTE) for value in values])
+        parts.append(shape.canonical % tuple([values[place] for place in shape.order]))
     parts.append(">")
     for child in element.children:
         if isinstance(child, str):
-            parts.append(child.translate(_TEXT) if _SPECIAL.search(child) else child)
+            parts.append(child.translate(_TEXT) if _SPECIAL_TEXT.search(child) else child)
         elif child is not without:
             # a child that declares nothing has the very scope of its parent, all of which is written by now
-            _write(child, element.scope, parts, without, orders)
+            _write(child, scope, parts, without)
     parts.append(f"</{element.qname}>")
 
 
@@ -62,9 +54,3 @@ def _write_namespaces(scope: Mapping[str, str], written: Mapping[str, str], part
     for prefix in sorted(new):
         name = f"xmlns:{prefix}" if prefix else "xmlns"
         parts.append(f' {name}="{new[prefix].translate(_ATTRIBUTE)}"')
-
-
-def _by_namespace(name: str) -> tuple[str, str]:
-    """Those without a namespace come first."""
-    namespace, brace, local = name.rpartition("}")
-    return (namespace[1:], local) if brace else ("", name)

@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sealroom.der import OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, DerReader, read_whole
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Collateral, TrustRoots, Validity
-from sealroom.x509_chain import public_key, verify_chain
-from sealroom.x509_reader import Certificate, SignatureScheme
+from sealroom.pem import is_pem
+from sealroom.tees._remembered import Remembered
+from sealroom.x509_chain import public_key, require_aware, verify_certificates
+from sealroom.x509_reader import Certificate, SignatureScheme, read_certificates
 
 __all__ = ["NVIDIA_ROOTS", "DeviceIdentity", "verify_device"]
 
@@ -70,6 +72,9 @@ class DeviceIdentity:
         return self.architecture == "ls10"
 
 
+_REMEMBERED: Remembered[DeviceIdentity] = Remembered(64)
+
+
 def verify_device(collateral: Collateral, *, roots: TrustRoots, at: datetime) -> DeviceIdentity:
     """Verify the chain in ``collateral`` up to a trusted root, and read what it says.
 
@@ -81,11 +86,14 @@ def verify_device(collateral: Collateral, *, roots: TrustRoots, at: datetime) ->
     Raises:
         MalformedError, UnverifiedError: ``x509.*``, ``nvidia.*``, ``collateral.missing``.
     """
+    require_aware(at)
+    pem, anchors = collateral.require("cert_chain"), frozenset(NVIDIA_ROOTS) | roots.insecure_simulated
+    return _REMEMBERED.answer((pem, anchors), at, lambda: _verify(pem, anchors, at))
+
+
+def _verify(pem: bytes, anchors: frozenset[bytes], at: datetime) -> DeviceIdentity:
     # 1.
-    pem = collateral.require("cert_chain").rstrip(b"\x00")
-    chain = verify_chain(
-        _first(pem), pem, anchors=frozenset(NVIDIA_ROOTS) | roots.insecure_simulated, schemes=_SCHEMES, at=at
-    )
+    chain = verify_certificates(_read_chain(pem.rstrip(b"\x00")), anchors=anchors, schemes=_SCHEMES, at=at)
     # 2.
     if len(chain.certificates) != _CHAIN_LENGTH:
         raise UnverifiedError("nvidia.chain-length", "the device's chain has a wrong number of certificates",
@@ -109,12 +117,11 @@ def verify_device(collateral: Collateral, *, roots: TrustRoots, at: datetime) ->
     )
 
 
-def _first(pem: bytes) -> bytes:
-    """The first certificate's text: the leaf."""
-    end = pem.find(b"-----END CERTIFICATE-----")
-    if end < 0:
+def _read_chain(pem: bytes) -> tuple[Certificate, ...]:
+    """Leaf first. PEM alone, as devices give it."""
+    if not is_pem(pem):
         raise MalformedError("nvidia.cert-chain", "the device's certificates are not PEM", got=f"{len(pem)} bytes")
-    return pem[: end + len(b"-----END CERTIFICATE-----")] + b"\n"
+    return read_certificates(pem)
 
 
 def _require_p384(certificate: Certificate) -> ec.EllipticCurvePublicKey:

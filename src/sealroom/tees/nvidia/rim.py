@@ -3,21 +3,20 @@
 `read_rim` reads and proves nothing; `verify_rim` is the only way to a `VerifiedRim`.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Validity
-from sealroom.pem import as_pem
 from sealroom.tees._remembered import Remembered
 from sealroom.tees.nvidia.rim_signature import RimSignature, holds, read_signature, reference_holds
 from sealroom.tees.nvidia.xml_tree import XmlElement, read_xml
-from sealroom.x509_chain import VerifiedChain, verify_chain
-from sealroom.x509_reader import Certificate, SignatureScheme
+from sealroom.x509_chain import VerifiedChain, verify_certificates
+from sealroom.x509_reader import Certificate, SignatureScheme, read_der_certificate
 
 __all__ = ["RIM_ROOTS", "Rim", "VerifiedRim", "read_rim", "verify_rim"]
 
@@ -29,13 +28,16 @@ RIM_ROOTS: Mapping[bytes, str] = {
 KeyInfo of every authentic RIM that was collected."""
 
 _SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
+_RESOURCE = f"{_SWID}Resource"
 _HASH = "{http://www.w3.org/2001/04/xmlenc#sha384}Hash"
 _SCHEMES = frozenset({SignatureScheme.ECDSA_SHA384})
 _VERSION = re.compile(r"[0-9A-Za-z.]{1,64}")
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,2}")
-_DIGEST = re.compile(r"[0-9a-fA-F]{96}")
+_SIZE = 48
 _MAX_INDEX = 255
 _MAX_ALTERNATIVES = 64
+_HASHES = tuple([f"{_HASH}{number}" for number in range(_MAX_ALTERNATIVES)])
+_NUMBERS = {str(number): number for number in range(_MAX_INDEX + 1)}
+"""One way to write each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ def verify_rim(raw: bytes, *, anchors: frozenset[bytes], at: datetime) -> Verifi
         MalformedError: ``nvidia.rim-*``.
         UnverifiedError: ``nvidia.rim-reference-digest``, ``nvidia.rim-signature``, ``x509.*``.
     """
-    key = (hashlib.sha256(raw).digest(), anchors)
+    key = (raw, anchors)
     return _REMEMBERED.answer(key, at, lambda: _verify(raw, anchors, at))
 
 
@@ -120,8 +122,8 @@ def _verify(raw: bytes, anchors: frozenset[bytes], at: datetime) -> VerifiedRim:
 
 
 def _chain(signature: RimSignature, anchors: frozenset[bytes], at: datetime) -> VerifiedChain:
-    leaf, *issuers = signature.certificates
-    return verify_chain(leaf, as_pem(*issuers), anchors=anchors, schemes=_SCHEMES, at=at)
+    certificates = [read_der_certificate(der) for der in signature.certificates]
+    return verify_certificates(certificates, anchors=anchors, schemes=_SCHEMES, at=at)
 
 
 def _rim(root: XmlElement) -> Rim:
@@ -152,22 +154,37 @@ def _measurements(payload: XmlElement) -> Mapping[int, tuple[bytes, ...]]:
 
 def _resource(resource: XmlElement) -> tuple[int, bool, tuple[bytes, ...]]:
     given = resource.attributes
-    if resource.name != f"{_SWID}Resource" or given.get("type") != "Measurement" or given.get("size") != "48":
+    if resource.name != _RESOURCE or given.get("type") != "Measurement" or given.get("size") != "48":
         raise _bad("the payload has something that is no measurement of 48 bytes", resource.name[:100])
     index = _number(given.get("index"), _MAX_INDEX)
     count = _number(given.get("alternatives"), _MAX_ALTERNATIVES)
     if given.get("active") not in {"True", "False"} or not count:
         raise _bad("a measurement is neither active nor inactive, or has no value", index)
-    hashes = [given.get(f"{_HASH}{number}", "") for number in range(count)]
-    if sum([name.startswith(_HASH) for name in given]) != count or not all(map(_DIGEST.fullmatch, hashes)):
+    values = [_digest(given.get(name, "")) for name in _HASHES[:count]]
+    if _hashes(resource.shape.names) != count or None in values:
         raise _bad("a measurement has other values than it announces", index)
-    return index, given["active"] == "True", tuple(map(bytes.fromhex, hashes))
+    return index, given["active"] == "True", tuple([value for value in values if value is not None])
+
+
+@lru_cache(maxsize=64)
+def _hashes(names: tuple[str, ...]) -> int:
+    return sum([name.startswith(_HASH) for name in names])
+
+
+def _digest(text: str) -> bytes | None:
+    """96 hexadecimal digits; with white space among them, which Python would pass over, it is less than 48 bytes."""
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return value if len(value) == _SIZE and len(text) == 2 * _SIZE else None
 
 
 def _number(text: str | None, limit: int) -> int:
-    if text is None or not _NUMBER.fullmatch(text) or int(text) > limit:
+    number = _NUMBERS.get(text or "")
+    if number is None or number > limit:
         raise _bad("a number is none, or too large", ascii(text)[:40])
-    return int(text)
+    return number
 
 
 def _one(root: XmlElement, name: str) -> XmlElement:

@@ -19,7 +19,7 @@ from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.tees.nvidia.canonical import canonical
 from sealroom.tees.nvidia.xml_tree import XmlElement
 from sealroom.x509_chain import public_key
-from sealroom.x509_reader import read_certificate
+from sealroom.x509_reader import read_der_certificate
 
 __all__ = ["RimSignature", "holds", "read_signature", "reference_holds"]
 
@@ -83,7 +83,7 @@ def holds(signature: RimSignature) -> bool:
     Raises:
         MalformedError, UnverifiedError: ``x509.*``: it is no certificate; ``nvidia.rim-key``: it has another key.
     """
-    key = public_key(read_certificate(signature.certificates[0]))
+    key = public_key(read_der_certificate(signature.certificates[0]))
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         raise UnverifiedError("nvidia.rim-key", "the signer of a RIM has no key on the curve P-384")
     if len(signature.value) != 2 * _HALF:

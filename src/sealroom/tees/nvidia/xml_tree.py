@@ -7,12 +7,13 @@ see two documents. Everything is bounded before it is built.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TypeAlias
 from xml.parsers import expat
 
 from sealroom.errors import MalformedError
 
-__all__ = ["XmlElement", "read_xml"]
+__all__ = ["XmlElement", "XmlShape", "read_xml"]
 
 MAX_DOCUMENT = 512 * 1024
 MAX_DEPTH = 16
@@ -20,12 +21,31 @@ MAX_ELEMENTS = 4096
 MAX_ATTRIBUTES = 64
 MAX_TEXT = 64 * 1024
 """Characters of one attribute, or of one piece of text."""
+MAX_TAGS = 8 * MAX_ELEMENTS
+"""Starts, ends and comments: what expat is asked to tell at all."""
 
 _NAME = re.compile(r"[^\W\d][\w.-]*")
 """A name without a colon, as expat lets it through: it takes ``:a`` and ``a:1`` for names, and ``xmlns:`` too."""
 _RESERVED = frozenset({"http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2000/xmlns/"})
 """Bound to no other prefix than ``xml`` and ``xmlns`` (Namespaces in XML section 3): another name for an ``xml:``
 attribute would pass by what is refused here."""
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class XmlShape:
+    """What a start tag's names mean: made once for all tags of a document that have the same names in one scope."""
+
+    name: str
+    """Of the element, expanded."""
+    names: tuple[str, ...]
+    """Of its attributes, expanded, as they stand."""
+    canonical: str
+    """The attributes in their canonical order, with a place (``%s``) for each value."""
+    order: tuple[int, ...]
+    """Which attribute stands in which place."""
+    plain: bool
+    """No attribute value of the document has a character that its canonical form writes in another way."""
 
 
 @dataclass(slots=True)
@@ -36,35 +56,43 @@ class XmlElement:
     """
 
     qname: str
-    name: str
+    shape: XmlShape
+    values: tuple[str, ...]
+    """Of the attributes, as they stand."""
     declared: Mapping[str, str]
     """Namespace declarations that stand here, by prefix; empty prefix: the default."""
     scope: Mapping[str, str]
     """Every declaration in force."""
-    raw_attributes: tuple[tuple[str, str, str], ...]
-    """Expanded name, name as written, value."""
-    children: list["XmlElement | str"] = field(default_factory=list)
+    children: list["XmlElement | str"]
+    elements: list["XmlElement"]
+    """The children that are elements."""
 
     @property
-    def attributes(self) -> Mapping[str, str]:
+    def name(self) -> str:
+        """The element's name, expanded."""
+        return self.shape.name
+
+    @property
+    def attributes(self) -> dict[str, str]:
         """Values by expanded name."""
-        return {name: value for name, _, value in self.raw_attributes}
-
-    @property
-    def elements(self) -> list["XmlElement"]:
-        """The children that are elements."""
-        return [child for child in self.children if isinstance(child, XmlElement)]
+        return dict(zip(self.shape.names, self.values, strict=True))
 
     @property
     def text(self) -> str:
         """All the text directly inside."""
-        return "".join(child for child in self.children if isinstance(child, str))
+        return "".join([child for child in self.children if isinstance(child, str)])
 
     def walk(self) -> Iterator["XmlElement"]:
         """This element and all below it, in the order of the document."""
-        yield self
-        for child in self.elements:
-            yield from child.walk()
+        left = [self]
+        while left:
+            element = left.pop()
+            yield element
+            left.extend(reversed(element.elements))
+
+
+_Event: TypeAlias = tuple[str, list[str]] | str | None
+_NO_SHAPE = XmlShape("", (), "", (), True)
 
 
 def read_xml(raw: bytes) -> XmlElement:
@@ -76,24 +104,32 @@ def read_xml(raw: bytes) -> XmlElement:
     if len(raw) > MAX_DOCUMENT:
         raise bad_xml("the document is too large", f"{len(raw)} bytes", f"at most {MAX_DOCUMENT}")
     _require_utf8(raw)
-    builder = _Builder()
+    if raw.count(b"<") > MAX_TAGS:
+        raise bad_xml("too many elements or comments", raw.count(b"<"), f"at most {MAX_TAGS} tags")
+    # an ampersand or a single quote is all that can bring a character into a value that must be written otherwise
+    builder = _Builder(plain=b"&" not in raw and b"'" not in raw, long=len(raw) > MAX_TEXT)
+    return builder.build(_events(raw))
+
+
+def _events(raw: bytes) -> list[_Event]:
+    """What expat tells of ``raw``: a start as name and attributes, an end as None, a piece of text as itself."""
+    events: list[_Event] = []
+    add = events.append
     parser = expat.ParserCreate("UTF-8")
     parser.ordered_attributes = True
     parser.buffer_text = True
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.text
-    parser.XmlDeclHandler = builder.declaration
-    parser.StartDoctypeDeclHandler = builder.refuse_doctype
-    parser.EntityDeclHandler = builder.refuse_doctype
-    parser.ProcessingInstructionHandler = builder.refuse_instruction
+    parser.StartElementHandler = lambda qname, flat: add((qname, flat))
+    parser.EndElementHandler = lambda _: add(None)
+    parser.CharacterDataHandler = add
+    parser.XmlDeclHandler = _require_declaration
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.EntityDeclHandler = _refuse_doctype
+    parser.ProcessingInstructionHandler = _refuse_instruction
     try:
         parser.Parse(raw, True)
     except (expat.ExpatError, ValueError) as reason:
         raise bad_xml(f"not well-formed XML: {reason}"[:120]) from None
-    if builder.root is None:  # pragma: no cover - expat refuses a document without an element
-        raise bad_xml("the document is empty")
-    return builder.root
+    return events
 
 
 def _require_utf8(raw: bytes) -> None:
@@ -109,80 +145,88 @@ def _require_utf8(raw: bytes) -> None:
 class _Builder:
     """Takes expat's events and builds the tree."""
 
-    def __init__(self) -> None:
-        self.root: XmlElement | None = None
-        self._open: list[XmlElement] = []
+    def __init__(self, *, plain: bool, long: bool) -> None:
         self._count = 0
+        self._plain = plain
+        self._long = long
         # what names mean in a scope, which many elements share and which lives as long as they do
-        self._elements: dict[tuple[int, str], str] = {}
-        self._expanded: dict[tuple[int, tuple[str, ...]], tuple[str | None, ...]] = {}
+        self._shapes: dict[tuple[int, str, tuple[str, ...]], XmlShape] = {}
 
-    def start(self, qname: str, flat: list[str]) -> None:
+    def build(self, events: list[_Event]) -> XmlElement:
+        """The document's element."""
+        top = XmlElement("", _NO_SHAPE, (), _NOTHING, {}, [], [])
+        at, above = top, list[XmlElement]()
+        for event in events:
+            if event is None:
+                at = above.pop()
+            elif isinstance(event, str):
+                if self._long and len(event) > MAX_TEXT:
+                    raise bad_xml("a text is too long", f"{len(event)} characters", f"at most {MAX_TEXT}")
+                at.children.append(event)
+            else:
+                element = self._start(*event, at.scope, len(above))
+                at.children.append(element)
+                at.elements.append(element)
+                above.append(at)
+                at = element
+        return top.elements[0]
+
+    def _start(self, qname: str, flat: list[str], scope: Mapping[str, str], depth: int) -> XmlElement:
         self._count += 1
-        if self._count > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(flat) > 2 * MAX_ATTRIBUTES:
+        if self._count > MAX_ELEMENTS or depth >= MAX_DEPTH or len(flat) > 2 * MAX_ATTRIBUTES:
             raise bad_xml("too many elements or attributes, or nested too deep", qname[:60])
-        names, values = tuple(flat[::2]), flat[1::2]
-        if values and max(map(len, values)) > MAX_TEXT:
+        names, values = tuple(flat[::2]), tuple(flat[1::2])
+        if self._long and values and max(map(len, values)) > MAX_TEXT:
             raise bad_xml("an attribute is too long", qname[:60], f"at most {MAX_TEXT} characters")
-        scope = self._open[-1].scope if self._open else {}
-        declared = _declarations(names, values) if "xmlns" in "".join(names) else {}
-        if declared:
-            scope = {**scope, **declared}
-        attributes = tuple([
-            (expanded, name, value)
-            for expanded, name, value in zip(self._attributes(names, scope), names, values, strict=True)
-            if expanded is not None
-        ])  # fmt: skip
-        element = XmlElement(qname, self._element(qname, scope), declared, scope, attributes)
-        if self._open:
-            self._open[-1].children.append(element)
-        else:
-            self.root = element
-        self._open.append(element)
+        shape = self._shapes.get((id(scope), qname, names))
+        if shape is not None:
+            return XmlElement(qname, shape, values, _NOTHING, scope, [], [])
+        return self._first_of_shape(qname, names, values, scope)
 
-    def _element(self, qname: str, scope: Mapping[str, str]) -> str:
-        key = (id(scope), qname)
-        name = self._elements.get(key)
-        if name is None:
-            name = self._elements[key] = _expand(qname, scope, default=True)
-        return name
-
-    def _attributes(self, names: tuple[str, ...], scope: Mapping[str, str]) -> tuple[str | None, ...]:
-        """What the names of one element's attributes mean; None: a declaration, which is none."""
-        key = (id(scope), names)
-        found = self._expanded.get(key)
-        if found is None:
-            found = self._expanded[key] = tuple(
-                None if _is_declaration(name) else _expand(name, scope, default=False) for name in names
-            )
-            given = [name for name in found if name is not None]
-            if len(set(given)) != len(given):
-                raise bad_xml("an attribute stands twice under two prefixes")
-        return found
-
-    def end(self, _: str) -> None:
-        self._open.pop()
-
-    def text(self, content: str) -> None:
-        if len(content) > MAX_TEXT:
-            raise bad_xml("a text is too long", f"{len(content)} characters", f"at most {MAX_TEXT}")
-        if self._open:
-            self._open[-1].children.append(content)
-
-    def declaration(self, version: str, encoding: str | None, _: int) -> None:
-        if version != "1.0" or (encoding or "UTF-8").upper() != "UTF-8":
-            raise bad_xml("the document is of another version or encoding", f"{version}, {encoding}"[:60],
-                          "XML 1.0 in UTF-8")  # fmt: skip
-
-    def refuse_doctype(self, *_: object) -> None:
-        raise bad_xml("the document has a document type or entities", None, "neither")
-
-    def refuse_instruction(self, *_: object) -> None:
-        raise bad_xml("the document has a processing instruction", None, "none")
+    def _first_of_shape(
+        self, qname: str, names: tuple[str, ...], values: tuple[str, ...], scope: Mapping[str, str]
+    ) -> XmlElement:
+        if "xmlns" not in "".join(names):
+            shape = self._shapes[id(scope), qname, names] = _shape(qname, names, scope, plain=self._plain)
+            return XmlElement(qname, shape, values, _NOTHING, scope, [], [])
+        declared = _declarations(names, values)
+        within = {**scope, **declared} if declared else scope
+        kept = [place for place, name in enumerate(names) if not _is_declaration(name)]
+        shape = _shape(qname, tuple([names[place] for place in kept]), within, plain=self._plain)
+        return XmlElement(qname, shape, tuple([values[place] for place in kept]), declared, within, [], [])
 
 
-def _declarations(names: tuple[str, ...], values: list[str]) -> Mapping[str, str]:
-    found = {}
+def _shape(qname: str, names: tuple[str, ...], scope: Mapping[str, str], *, plain: bool) -> XmlShape:
+    expanded = tuple([_expand(name, scope, default=False) for name in names])
+    if len(set(expanded)) != len(expanded):
+        raise bad_xml("an attribute stands twice under two prefixes")
+    order = tuple(sorted(range(len(names)), key=lambda place: _by_namespace(expanded[place])))
+    form = "".join([f' {names[place]}="%s"' for place in order])  # no name has a percent sign in it
+    return XmlShape(_expand(qname, scope, default=True), expanded, form, order, plain)
+
+
+def _by_namespace(name: str) -> tuple[str, str]:
+    """Canonical XML's order: those without a namespace come first."""
+    namespace, brace, local = name.rpartition("}")
+    return (namespace[1:], local) if brace else ("", name)
+
+
+def _require_declaration(version: str, encoding: str | None, _: int) -> None:
+    if version != "1.0" or (encoding or "UTF-8").upper() != "UTF-8":
+        raise bad_xml("the document is of another version or encoding", f"{version}, {encoding}"[:60],
+                      "XML 1.0 in UTF-8")  # fmt: skip
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise bad_xml("the document has a document type or entities", None, "neither")
+
+
+def _refuse_instruction(*_: object) -> None:
+    raise bad_xml("the document has a processing instruction", None, "none")
+
+
+def _declarations(names: tuple[str, ...], values: tuple[str, ...]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):
         if _is_declaration(name):
             prefix = name[6:]
@@ -198,12 +242,12 @@ def _is_declaration(name: str) -> bool:
 
 
 def _expand(qname: str, scope: Mapping[str, str], *, default: bool) -> str:
-    prefix, colon, local = qname.partition(":")
-    if not all(_NAME.fullmatch(part) for part in qname.split(":")):
-        raise bad_xml("a name is none", qname[:60])
-    if not colon:
-        namespace = scope.get("", "") if default else ""
+    if _NAME.fullmatch(qname):
+        namespace = scope.get("") if default else None
         return f"{{{namespace}}}{qname}" if namespace else qname
+    prefix, _, local = qname.partition(":")
+    if not _NAME.fullmatch(prefix) or not all(_NAME.fullmatch(part) for part in local.split(":")):
+        raise bad_xml("a name is none", qname[:60])
     if prefix not in scope or ":" in local:
         raise bad_xml("a prefix that was not declared, or that is not taken here", qname[:60])
     return f"{{{scope[prefix]}}}{local}"
