@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sealroom.evidence import Check, Claims, Tee
-from sealroom.policy.checks import asked, left_open
+from sealroom.policy.checks import left_open
 from sealroom.policy.model import Policy
 from sealroom.policy.nvidia import device_set_checks, is_switch, nvidia_checks
 from sealroom.policy.trust import root_check, window_check
@@ -26,8 +26,6 @@ def device_checks(policy: Policy, claims: Claims, devices: Sequence[Claims], at:
         return
     scoped = replace(policy, scope="nvidia")
     for name, device in zip(device_names(devices), devices, strict=True):
-        yield asked(f"{name}.tee", device.tee.value, Tee.NVIDIA.value, passed=device.tee is Tee.NVIDIA,
-                    source="default", fix="send evidence of devices alone as devices")  # fmt: skip
         yield replace(root_check(policy, device), name=f"{name}.root")
         yield replace(window_check(device, at), name=f"{name}.window")
         for check in nvidia_checks(scoped, device):
