@@ -12,6 +12,7 @@ from sealroom.embedded.launch import Guest
 from sealroom.embedded.system import EmbeddedSystem
 from sealroom.kbs.messages import ResourceId
 from sealroom.sealed.stores import SealedModelInfo, seal_model
+from sealroom.testing.snp_guest import Launch
 
 __all__ = ["Battlefield", "prepare"]
 
@@ -46,7 +47,9 @@ class Battlefield:
     @property
     def guest(self) -> Guest:
         """The honest guest."""
-        return self.system.guest
+        honest = self.system.guest
+        launch = Launch(measurement=honest.launched.measurement, host_data=honest.launched.init_data)
+        return Guest(platform=honest.hardware.platform, launch=launch)
 
     @property
     def package(self) -> Path:

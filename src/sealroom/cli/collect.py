@@ -52,9 +52,9 @@ def collect(
 def _attester(simulated: Path | None) -> Attester:
     if simulated is None:
         return this_machine()
-    from sealroom.testing.snp_guest import load_guest  # noqa: PLC0415 - not for a real machine
+    from sealroom.testing.machines import guest_at  # noqa: PLC0415 - not for a real machine
 
-    return load_guest(simulated)
+    return guest_at(simulated).cpu
 
 
 def _write(folder: Path, collected: CollectedEvidence) -> list[str]:

@@ -7,13 +7,14 @@ This file reads what the operator wants, takes the port, and starts the engine's
 import gc
 import logging
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
-from sealroom.evidence import Attester
+from sealroom.evidence import Attester, DeviceAttester
 from sealroom.room.config import RoomConfig, parse_room_config
 from sealroom.room.hardening import harden_process, silence_tracebacks
 
@@ -47,18 +48,20 @@ def serve(
         voice = Voice(as_json=as_json)
         for warning in warnings:
             voice.say(f"warning: {warning}")
-        run_room(room_config, _attester(insecure_simulated), listener, prepared, voice)
+        attester, devices = _hardware(insecure_simulated)
+        run_room(room_config, attester, devices, listener, prepared, voice)
 
 
-def _attester(simulated: Path | None) -> Attester:
+def _hardware(simulated: Path | None) -> tuple[Attester, Mapping[str, DeviceAttester]]:
     if simulated is None:
         from sealroom.collect import this_machine  # noqa: PLC0415 - one of the two is enough
 
-        return this_machine()
-    from sealroom.testing.snp_guest import load_guest  # noqa: PLC0415
+        return this_machine(), {}
+    from sealroom.testing.machines import guest_at  # noqa: PLC0415
 
     logging.getLogger("sealroom.room").warning("this room runs on simulated hardware, which proves nothing")
-    return load_guest(simulated)
+    guest = guest_at(simulated)
+    return guest.cpu, guest.devices
 
 
 def _read_config(path: Path) -> RoomConfig:

@@ -9,11 +9,12 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 
 import uvloop
 
 from sealroom.engines.prepared_child import PreparedChild
-from sealroom.evidence import Attester
+from sealroom.evidence import Attester, DeviceAttester
 from sealroom.room.boot import BootEvent
 from sealroom.room.config import RoomConfig
 from sealroom.room.hardening import quiet_asyncio
@@ -23,11 +24,16 @@ __all__ = ["Voice", "run_room"]
 
 
 def run_room(
-    config: RoomConfig, attester: Attester, listener: socket.socket, prepared: PreparedChild, voice: "Voice"
+    config: RoomConfig,
+    attester: Attester,
+    devices: Mapping[str, DeviceAttester],
+    listener: socket.socket,
+    prepared: PreparedChild,
+    voice: "Voice",
 ) -> None:
     """Boot a room whose engine's first child is ``prepared``, and serve it on ``listener`` until told to stop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_stopped(config, attester, listener, prepared, voice))
+        runner.run(_until_stopped(config, attester, devices, listener, prepared, voice))
 
 
 class Voice:
@@ -64,7 +70,12 @@ def _read_gateway() -> None:
 
 
 async def _until_stopped(
-    config: RoomConfig, attester: Attester, listener: socket.socket, prepared: PreparedChild, voice: Voice
+    config: RoomConfig,
+    attester: Attester,
+    devices: Mapping[str, DeviceAttester],
+    listener: socket.socket,
+    prepared: PreparedChild,
+    voice: Voice,
 ) -> None:
     """Boot and serve; a signal ends either, in order: no new callers, answers drained, engine stopped."""
     loop = asyncio.get_running_loop()
@@ -75,7 +86,14 @@ async def _until_stopped(
     stopped = asyncio.create_task(stop.wait())
     make = functools.partial(chosen_engine, prepared=prepared)
     booting = asyncio.create_task(
-        boot(config, attester=attester, on_event=voice.event, engine_factory=make, beside_engine=_read_gateway)
+        boot(
+            config,
+            attester=attester,
+            devices=devices,
+            on_event=voice.event,
+            engine_factory=make,
+            beside_engine=_read_gateway,
+        )
     )
     await asyncio.wait({booting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not booting.done():

@@ -30,6 +30,7 @@ from sealroom.embedded.system import EmbeddedSystem, embedded_system
 from sealroom.embedded.timeline import Timeline
 from sealroom.errors import MisuseError, UnavailableError
 from sealroom.policy import appraisal_as_dict, render_appraisal
+from sealroom.testing.machines import DEFAULT_KIND, KINDS, kind_named
 from sealroom.verifier import AttestedRoom
 
 __all__ = ["register", "up"]
@@ -52,6 +53,7 @@ def up(
     state: Annotated[
         Path | None, typer.Option(help="Folder for what it keeps; $SEALROOM_STATE if not given.")
     ] = None,
+    simulate: Annotated[str, typer.Option(metavar="KIND", help=f"What machine: {', '.join(KINDS)}.")] = DEFAULT_KIND,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Start everything on this machine, on SIMULATED hardware.
@@ -60,7 +62,8 @@ def up(
     """
     if prompt is not None and not prompt.strip():
         raise MisuseError("up.empty-prompt", "the prompt is empty", hint='sealroom up --prompt "your question"')
-    wish = _Wish(model=model, port=port, prompt=prompt, max_tokens=max_tokens, as_json=as_json)
+    kind_named(simulate)
+    wish = _Wish(model=model, kind=simulate, port=port, prompt=prompt, max_tokens=max_tokens, as_json=as_json)
     place = State(state or default_state_folder())
     with place.locked(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_told(wish, place))
@@ -71,6 +74,7 @@ class _Wish:
     """What the command line asks for."""
 
     model: Path | None
+    kind: str
     port: int
     prompt: str | None = field(repr=False)
     max_tokens: int
@@ -96,7 +100,7 @@ async def _run(wish: _Wish, state: State, served: asyncio.Event) -> None:
     timeline = Timeline()
     with Steps() as steps:
         listener = listen_at("127.0.0.1", wish.port) if wish.prompt is None else None
-        async with embedded_system(state, model=wish.model, tell=steps, timeline=timeline) as system:
+        async with embedded_system(state, model=wish.model, kind=wish.kind, tell=steps, timeline=timeline) as system:
             steps.begin("verify", "verifying the room as a caller")
             async with RoomService(RoomAddress.parse(system.room_url), _session(system)) as service:
                 proved = await service.verify()

@@ -12,38 +12,9 @@ from sealroom.engines.llama_cpp_parameters import config_digest
 from sealroom.engines.llama_cpp_settings import LlamaCppSettings
 from sealroom.kbs.init_data import MODEL_KEY, write_init_data
 from sealroom.room.engine_choice import EngineChoice
+from sealroom.testing.machine_policy import Machine
 
 __all__ = ["EnginePins", "Machine", "init_data", "release_policy", "room_config", "room_policy"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What both policies pin about the confidential machine."""
-
-    root: bytes
-    """SHA-256 of the DER of the simulated chip's root."""
-    measurement: bytes
-    product: str
-    minimum_tcb: Mapping[str, int]
-
-    def sections(self) -> str:
-        """``[trust]`` and ``[snp]``."""
-        tcb = "\n".join(f"{part} = {level}" for part, level in self.minimum_tcb.items())
-        return f"""\
-[trust]
-tees = ["snp"]
-# This root is no vendor's: it was made on this machine. Every verdict that rests on it says SIMULATED.
-insecure_simulated = ["sha256:{self.root.hex()}"]
-
-[snp]
-# What was launched. Simulated hardware measures the installed sealroom package in place of memory pages.
-measurement = ["{self.measurement.hex()}"]
-allow = ["smt"]
-
-# The oldest firmware that is acceptable, part by part.
-[snp.minimum_tcb.{self.product}]
-{tcb}
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +46,7 @@ config_digest = ["sha256:{self.config_digest.hex()}"]
 
 
 def init_data(model_name: str) -> str:
-    """What the guest is launched for; its digest stands in HOST_DATA."""
+    """What the guest is launched for; its digest stands in its evidence."""
     return write_init_data({MODEL_KEY: model_name}).decode()
 
 
@@ -86,8 +57,8 @@ def release_policy(machine: Machine, *, model_name: str) -> str:
 policy = 1
 name = "release of {model_name}"
 
-{machine.sections()}
-# The guest was launched to serve this model and no other (bound by HOST_DATA).
+{machine.sections(devices=False)}
+# The guest was launched to serve this model and no other (bound by its evidence).
 [init_data]
 "{MODEL_KEY}" = {_text(model_name)}
 """

@@ -12,12 +12,13 @@ from typing import Self
 
 from sealroom.broker.admin_client import register_key
 from sealroom.broker.registration import Registration
-from sealroom.embedded.documents import Machine
 from sealroom.embedded.measurement import measure_package
 from sealroom.errors import MalformedError, MisuseError
 from sealroom.kbs.messages import ResourceId
 from sealroom.sealed.publisher import PublisherKey
 from sealroom.sealed.stores import SealedModelInfo, seal_model
+from sealroom.testing.machine_policy import Machine
+from sealroom.testing.machines import DEFAULT_KIND, Launched, SimulatedMachine
 from sealroom.testing.snp import SnpPlatform
 from sealroom.testing.snp_guest import Launch, save_guest
 
@@ -25,8 +26,10 @@ __all__ = [
     "DEMONSTRATION_MODEL",
     "Broker",
     "Guest",
+    "LaunchedMachine",
     "SealedRecord",
     "find_model",
+    "launched_for",
     "model_name_of",
     "publisher_key",
     "seal_for_broker",
@@ -41,8 +44,34 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchedMachine:
+    """A simulated machine of any kind with a guest in it, before it runs."""
+
+    hardware: SimulatedMachine
+    launched: Launched
+
+    @classmethod
+    def on(cls, hardware: SimulatedMachine, *, init_data: str) -> Self:
+        """The honest guest: this very package, launched for what ``init_data`` says."""
+        return cls(hardware=hardware, launched=launched_for(hashlib.sha256(init_data.encode()).digest()))
+
+    def machine(self) -> Machine:
+        """What a policy pins to accept this guest and no weaker one."""
+        return self.hardware.accepted(self.launched)
+
+    def save(self, folder: Path) -> None:
+        """Start it, as far as a room can tell."""
+        self.hardware.launch(folder, self.launched)
+
+
+def launched_for(init_data: bytes) -> Launched:
+    """This very package, launched for the document with the digest ``init_data`` (SHA-256)."""
+    return Launched(measurement=measure_package(), init_data=init_data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A guest on a simulated chip, before it runs."""
+    """A guest on a simulated SNP chip of which more can be chosen: what enemies launch."""
 
     platform: SnpPlatform
     launch: Launch
@@ -60,12 +89,8 @@ class Guest:
 
     def machine(self) -> Machine:
         """What a policy pins to accept this guest and no weaker one."""
-        return Machine(
-            root=self.platform.root_fingerprint,
-            measurement=self.launch.measurement,
-            product=self.platform.product.value,
-            minimum_tcb=self.platform.tcb,
-        )
+        hardware = SimulatedMachine(kind=DEFAULT_KIND, platform=self.platform)
+        return hardware.accepted(Launched(measurement=self.launch.measurement, init_data=self.launch.host_data))
 
     def save(self, folder: Path) -> None:
         """Start it, as far as a room can tell."""

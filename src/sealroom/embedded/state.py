@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from sealroom.errors import MisuseError, UnavailableError
+from sealroom.testing.machines import DEFAULT_KIND
 
 __all__ = ["State", "default_state_folder"]
 
@@ -32,10 +33,9 @@ class State:
 
     folder: Path
 
-    @property
-    def guest(self) -> Path:
-        """The simulated chip with the room's guest launched on it."""
-        return self.folder / "guest"
+    def guest(self, kind: str) -> Path:
+        """The simulated machine of ``kind`` with the room's guest launched on it."""
+        return self.folder / ("guest" if kind == DEFAULT_KIND else f"guest-{kind}")
 
     @property
     def publisher_key(self) -> Path:
@@ -54,7 +54,7 @@ class State:
 
     @property
     def init_data(self) -> Path:
-        """The document that the guest's HOST_DATA binds."""
+        """The document that the guest's evidence binds."""
         return self.folder / "init-data.toml"
 
     @property

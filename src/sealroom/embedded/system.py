@@ -18,7 +18,7 @@ from sealroom.broker.admin_client import read_admin_token
 from sealroom.embedded import documents, processes
 from sealroom.embedded.launch import (
     Broker,
-    Guest,
+    LaunchedMachine,
     SealedRecord,
     find_model,
     model_name_of,
@@ -30,7 +30,7 @@ from sealroom.embedded.timeline import Timeline
 from sealroom.errors import UnavailableError
 from sealroom.room.engine_choice import EngineChoice
 from sealroom.sealed.publisher import PublisherKey
-from sealroom.testing.snp_store import platform_at
+from sealroom.testing.machines import DEFAULT_KIND, power_on
 
 __all__ = ["EmbeddedSystem", "Tell", "embedded_system", "shipped_models"]
 
@@ -61,7 +61,7 @@ class EmbeddedSystem:
     """A running system: a broker, a room, and what owner, operator and caller know."""
 
     state: State
-    guest: Guest
+    guest: LaunchedMachine
     publisher: PublisherKey
     broker: Broker
     sealed: SealedRecord
@@ -84,13 +84,14 @@ class EmbeddedSystem:
 
 @asynccontextmanager
 async def embedded_system(
-    state: State, *, model: Path | None, tell: Tell, timeline: Timeline
+    state: State, *, model: Path | None, kind: str = DEFAULT_KIND, tell: Tell, timeline: Timeline
 ) -> AsyncIterator[EmbeddedSystem]:
     """Start everything, yield it running, stop everything.
 
     Args:
         state: where it keeps its things; the caller holds its lock.
         model: a GGUF file or a folder; None for the demonstration model.
+        kind: of the simulated hardware, a name of `sealroom.testing.machines.KINDS`.
         tell: who is told.
         timeline: marked with evidence, verification, key_release, unsealing and engine_ready.
 
@@ -100,7 +101,7 @@ async def embedded_system(
     source = find_model(model, shipped_models())
     name = model_name_of(source)
     async with AsyncExitStack() as stack:
-        start = _Start(state, stack, tell, timeline)
+        start = _Start(state, stack, tell, timeline, kind)
         broker_child = asyncio.create_task(start.broker())
         stack.push_async_callback(_settle, broker_child)
         guest = await start.guest(name)
@@ -123,8 +124,10 @@ def shipped_models() -> Path:
 class _Start:
     """The steps of a start; each tells of itself."""
 
-    def __init__(self, state: State, stack: AsyncExitStack, tell: Tell, timeline: Timeline) -> None:
+    def __init__(self, state: State, stack: AsyncExitStack, tell: Tell, timeline: Timeline, kind: str) -> None:
         self._state = state
+        self._kind = kind
+        self._folder = state.guest(kind)
         self._stack = stack
         self._tell = tell
         self._timeline = timeline
@@ -138,17 +141,20 @@ class _Start:
         self._tell.done("broker", f"key broker at {url}")
         return Broker(url=url, admin_token=read_admin_token(folder / "admin-token"))
 
-    async def guest(self, model_name: str) -> Guest:
-        self._tell.begin("hardware", "powering on simulated SEV-SNP hardware")
-        platform = await asyncio.to_thread(platform_at, self._state.guest)
+    async def guest(self, model_name: str) -> LaunchedMachine:
+        self._tell.begin("hardware", "powering on simulated hardware")
+        hardware = await asyncio.to_thread(power_on, self._kind, self._folder)
         init_data = documents.init_data(model_name)
         self._state.init_data.write_text(init_data)
-        guest = await asyncio.to_thread(Guest.on, platform, init_data=init_data)
-        guest.save(self._state.guest)
-        self._tell.done("hardware", f"SIMULATED {platform.product}, root {platform.root_fingerprint.hex()[:16]}…")
+        guest = await asyncio.to_thread(LaunchedMachine.on, hardware, init_data=init_data)
+        guest.save(self._folder)
+        root = guest.machine().roots[0].hex()
+        self._tell.done("hardware", f"SIMULATED {hardware.words}, root {root[:16]}…")
         return guest
 
-    async def seal(self, source: Path, name: str, guest: Guest, broker: Broker) -> tuple[SealedRecord, PublisherKey]:
+    async def seal(
+        self, source: Path, name: str, guest: LaunchedMachine, broker: Broker
+    ) -> tuple[SealedRecord, PublisherKey]:
         self._tell.begin("seal", f"sealing {source.name}")
         policy = documents.release_policy(guest.machine(), model_name=name)
         self._state.release_policy.write_text(policy)
@@ -170,7 +176,7 @@ class _Start:
 
     async def room(self, config: Path) -> str:
         self._tell.begin("room", "booting the room")
-        words = ("serve", "--config", str(config), "--insecure-simulated", str(self._state.guest), "--json")
+        words = ("serve", "--config", str(config), "--insecure-simulated", str(self._folder), "--json")
         child = await self._child("room", *words)
         url = str((await child.ready(self._room_event))["url"])
         self._timeline.mark("engine_ready")
@@ -191,7 +197,7 @@ class _Start:
         return child
 
 
-def _write_room_policy(state: State, guest: Guest, sealed: SealedRecord) -> Path:
+def _write_room_policy(state: State, guest: LaunchedMachine, sealed: SealedRecord) -> Path:
     """The caller's side knows what the room should run, not what it says that it runs."""
     choice = EngineChoice.parse(_ENGINE, source=str(state.room_config))
     text = documents.room_policy(

@@ -24,7 +24,7 @@ from sealroom.errors import (
 from sealroom.evidence import Attester
 from sealroom.kbs.binding import fit, primary_digest
 from sealroom.kbs.errors_json import ErrorReply, parse_error
-from sealroom.kbs.evidence import format_for
+from sealroom.kbs.evidence import format_for, name_of
 from sealroom.kbs.json_text import JsonObject
 from sealroom.kbs.jwe import open_jwe
 from sealroom.kbs.messages import PREFIX, Attestation, Request, ResourceId, parse_challenge, parse_token
@@ -46,7 +46,7 @@ class Step(StrEnum):
 
 
 async def fetch_key(
-    broker_url: str, resource: str, attester: Attester, *, init_data: bytes | None = None, tee: str = "snp",
+    broker_url: str, resource: str, attester: Attester, *, init_data: bytes | None = None, tee: str | None = None,
     on_step: Callable[[Step], None] = lambda _: None,
 ) -> bytes:  # fmt: skip
     """Prove this machine to the broker and return the key called ``resource``.
@@ -55,8 +55,8 @@ async def fetch_key(
         broker_url: ``https://kbs.example:8080``; the protocol's path is added.
         resource: ``models/smollm2/v1`` (``kbs:///`` in front is allowed).
         attester: this machine's silicon; asked once.
-        init_data: the document whose digest HOST_DATA holds, or None.
-        tee: the protocol's name for the hardware, said before there is evidence.
+        init_data: the document whose digest the evidence holds (`binding.INIT_DATA_FIELD`), or None.
+        tee: the protocol's name for the hardware, said before there is evidence; None: what the attester is.
         on_step: told of each step as it is done.
 
     Raises:
@@ -64,7 +64,7 @@ async def fetch_key(
         RefusedError, UnverifiedError: it says no; the code is the one that it gave.
         MalformedError: it does not speak KBS 0.4.0.
     """
-    name = ResourceId.parse(resource)
+    name, tee = ResourceId.parse(resource), tee or name_of(attester)
     address = BrokerAddress.parse(broker_url)
     private = ec.generate_private_key(ec.SECP256R1())
     async with BrokerConnection(address) as broker:
