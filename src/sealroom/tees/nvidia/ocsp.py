@@ -55,6 +55,7 @@ class OcspStatus:
     state: OcspState
     reason: str | None
     validity: Validity
+    """Where the answer's own window and that of its signer's certificate meet."""
 
 
 def answers_for(raw: bytes, certificate: Certificate) -> bool:
@@ -96,7 +97,7 @@ def verify_ocsp(raw: bytes, *, certificate: Certificate, issuer: Certificate, at
     end = single.next_update or single.this_update + _NO_NEXT_UPDATE
     window = Validity(not_before=single.this_update, not_after=end)
     require_in_window(window, at, f"the revocation answer for {certificate.subject}")
-    return _status(single.status, window)
+    return _status(single.status, window.meet(signer.validity))
 
 
 def _signer(response: OcspResponse, issuer: Certificate, at: datetime) -> Certificate:

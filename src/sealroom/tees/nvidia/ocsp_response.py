@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sealroom.der import (
@@ -26,7 +27,7 @@ from sealroom.der import (
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.x509_reader import SignatureScheme, read_scheme
 
-__all__ = ["BY_NAME", "OcspResponse", "SingleAnswer", "bad_response", "read_reason", "read_response"]
+__all__ = ["BY_NAME", "OcspResponse", "SingleAnswer", "bad_response", "forget", "read_reason", "read_response"]
 
 MAX_RESPONSE = 64 * 1024
 """Bytes."""
@@ -72,6 +73,11 @@ class OcspResponse:
     certificates: tuple[bytes, ...]
 
 
+def forget() -> None:
+    """Drop what is remembered of responses read before: for measurements of the cold case."""
+    _response.cache_clear()
+
+
 def read_response(raw: bytes) -> OcspResponse:
     """Read a response in DER.
 
@@ -82,6 +88,12 @@ def read_response(raw: bytes) -> OcspResponse:
     """
     if len(raw) > MAX_RESPONSE:
         raise bad_response("the answer is too large", f"{len(raw)} bytes")
+    return _response(raw)
+
+
+@lru_cache(maxsize=64)
+def _response(raw: bytes) -> OcspResponse:
+    # a pure function of its bytes, so that remembering it can not change any verdict
     outer = read_whole(raw, SEQUENCE).reader()
     if status := _enumerated(outer.take(ENUMERATED)):
         raise UnverifiedError("nvidia.ocsp-no-answer", "the responder gave no answer", got=f"status {status}",

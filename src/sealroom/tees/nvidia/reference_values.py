@@ -1,6 +1,5 @@
 """A report's measurements against reference values, index by index, and every difference by name."""
 
-import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -135,5 +134,5 @@ def _is_skipped(index: int, facts: ReportFacts) -> bool:
 def _mismatches(measurements: Mapping[int, bytes], wanted: list[tuple[int, Rim]]) -> Iterator[Mismatch]:
     for index, rim in wanted:
         got, values = measurements.get(index), rim.measurements[index]
-        if got is None or not any(hmac.compare_digest(got, value) for value in values):
+        if got is None or got not in values:  # all of it is public
             yield Mismatch(index=index, source=rim.id, got=got, wanted=values)

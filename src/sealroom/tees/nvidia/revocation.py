@@ -4,13 +4,16 @@ NVIDIA's responder answers for the certificates between leaf and root: BROM, pro
 nothing of the leaf, and asking for it gets no answer that says so. What did not come is told, and never good.
 """
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import reduce
 from itertools import pairwise
 
 from sealroom.cbor import read_cbor
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Collateral, Validity
+from sealroom.tees._remembered import Remembered
 from sealroom.tees.nvidia.certificates import DeviceIdentity
 from sealroom.tees.nvidia.ocsp import OcspState, answers_for, verify_ocsp
 from sealroom.x509_reader import Certificate
@@ -30,7 +33,12 @@ class Revocation:
     """Subjects for which no answer came, or one that knows nothing of them."""
     on_hold: tuple[str, ...]
     """Subjects whose certificates are suspended: authentic, and only a policy that says so takes them."""
-    windows: tuple[Validity, ...]
+    validity: Validity
+    """Where the windows of all answers meet; without any, always."""
+
+
+_ALWAYS = Validity(not_before=datetime.min.replace(tzinfo=UTC), not_after=datetime.max.replace(tzinfo=UTC))
+_REMEMBERED: Remembered[Revocation] = Remembered(64)
 
 
 def check_revocation(device: DeviceIdentity, collateral: Collateral, *, at: datetime) -> Revocation:
@@ -41,23 +49,33 @@ def check_revocation(device: DeviceIdentity, collateral: Collateral, *, at: date
         UnverifiedError: ``nvidia.ocsp-*``: an answer is not authentic or out of its window; ``nvidia.revoked``: a
             certificate was withdrawn.
     """
-    answers = stapled_answers(collateral)
-    unanswered, on_hold, windows = [], [], []
-    for certificate, issuer in list(pairwise(device.certificates))[1:]:
+    # made from the answers, from the certificates that they are about, and from time through windows alone
+    raw = collateral.items.get("ocsp")
+    key = (None if raw is None else hashlib.sha256(raw).digest(),
+           *(certificate.fingerprint for certificate in device.certificates[1:]))  # fmt: skip
+    return _REMEMBERED.answer(key, at, lambda: _check(device, stapled_answers(collateral), at))
+
+
+def _check(device: DeviceIdentity, answers: tuple[bytes, ...], at: datetime) -> Revocation:
+    good, unanswered, on_hold, windows = 0, [], [], []
+    for certificate, issuer in pairwise(device.certificates[1:]):
         raw = next((answer for answer in answers if answers_for(answer, certificate)), None)
         if raw is None:
             unanswered.append(str(certificate.subject))
             continue
         status = verify_ocsp(raw, certificate=certificate, issuer=issuer, at=at)
         windows.append(status.validity)
-        if status.state is OcspState.REVOKED:
-            raise _revoked(certificate, status.reason)
-        if status.state is OcspState.HOLD:
-            on_hold.append(str(certificate.subject))
-        elif status.state is OcspState.UNKNOWN:
-            unanswered.append(str(certificate.subject))
-    return Revocation(checked=len(windows) - len(on_hold), unanswered=tuple(unanswered), on_hold=tuple(on_hold),
-                      windows=tuple(windows))  # fmt: skip
+        match status.state:
+            case OcspState.GOOD:
+                good += 1
+            case OcspState.HOLD:
+                on_hold.append(str(certificate.subject))
+            case OcspState.UNKNOWN:
+                unanswered.append(str(certificate.subject))
+            case OcspState.REVOKED:
+                raise _revoked(certificate, status.reason)
+    return Revocation(checked=good, unanswered=tuple(unanswered), on_hold=tuple(on_hold),
+                      validity=reduce(Validity.meet, windows, _ALWAYS))  # fmt: skip
 
 
 def stapled_answers(collateral: Collateral) -> tuple[bytes, ...]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Validity
-from sealroom.tees._remembered import Remembered
+from sealroom.tees._remembered import Remembered, digest_of
 from sealroom.tees.nvidia.rim_signature import RimSignature, holds, read_signature, reference_holds
 from sealroom.tees.nvidia.xml_tree import XmlElement, read_xml
 from sealroom.x509_chain import VerifiedChain, verify_certificates
@@ -94,7 +94,7 @@ def verify_rim(raw: bytes, *, anchors: frozenset[bytes], at: datetime) -> Verifi
         MalformedError: ``nvidia.rim-*``.
         UnverifiedError: ``nvidia.rim-reference-digest``, ``nvidia.rim-signature``, ``x509.*``.
     """
-    key = (raw, anchors)
+    key = (digest_of(raw), anchors)
     return _REMEMBERED.answer(key, at, lambda: _verify(raw, anchors, at))
 
 

@@ -65,8 +65,8 @@ def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collatera
     revocation = check_revocation(device, collateral, at=at)
     # 5.
     references = compare_with_rims(evidence.report, device, collateral, roots=roots, at=at)
-    validity = device.validity
-    for window in (*revocation.windows, *references.windows):
+    validity = device.validity.meet(revocation.validity)
+    for window in references.windows:
         validity = validity.meet(window)
     return VerifiedNvidia(
         evidence=evidence, root=device.root, simulated=device.simulated or references.simulated, validity=validity,
