@@ -88,9 +88,11 @@ def encode_cbor(value: CborValue) -> bytes:  # noqa: PLR0911 - one row for each 
 
 def cbor_head(major: int, number: int) -> bytes:
     """The shortest head for ``number`` under a major type (RFC 8949 section 3)."""
-    for size, info in ((0, number), (1, 24), (2, 25), (4, 26), (8, 27)):
-        if number < (24 if size == 0 else 1 << (8 * size)):
-            return bytes([major << 5 | info]) + (number.to_bytes(size, "big") if size else b"")
+    if number < 24:
+        return bytes((major << 5 | number,))
+    for size, info in ((1, 24), (2, 25), (4, 26), (8, 27)):
+        if number < 1 << (8 * size):
+            return bytes((major << 5 | info,)) + number.to_bytes(size, "big")
     raise MisuseError("cbor.not-written", "the number does not fit 64 bits", got=number)
 
 

@@ -18,6 +18,8 @@ CborValue: TypeAlias = "int | bytes | str | list[CborValue] | dict[str, CborValu
 MAX_DEPTH = 3
 """Nested maps and arrays: the collection, a member, a record."""
 
+_LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+"""The least number that each longer form of a head is for."""
 _UINT, _BYTES, _TEXT, _ARRAY, _MAP = 0, 2, 3, 4, 5
 
 
@@ -77,11 +79,13 @@ class _Reader:
         if info > 27:
             raise MalformedError("cbor.unexpected-type", "an indefinite or reserved length", where=hex(start),
                                  got=f"initial byte {initial:#04x}", expected="a definite length")  # fmt: skip
-        number = info if info < 24 else int.from_bytes(self._take(1 << (info - 24)), "big")
-        read, shortest = self.raw[start : self.offset], cbor_head(major, number)
-        if major <= _MAP and read != shortest:
+        if info < 24:
+            return major, info
+        number = int.from_bytes(self._take(1 << (info - 24)), "big")
+        if number < _LEAST[info] and major <= _MAP:
             raise MalformedError("cbor.not-shortest", "a number or length is not in its shortest form",
-                                 where=hex(start), got=read.hex(), expected=shortest.hex())  # fmt: skip
+                                 where=hex(start), got=self.raw[start : self.offset].hex(),
+                                 expected=cbor_head(major, number).hex())  # fmt: skip
         return major, number
 
     def _map(self, count: int, depth: int) -> dict[str, CborValue]:

@@ -25,6 +25,7 @@ __all__ = ["SAMPLE_NONCE", "claims"]
 SAMPLE_NONCE = bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb")
 """NVIDIA's sample scripts use it (NVIDIA/nvtrust issues 99 and 144 show people attesting with it)."""
 
+_NAMES = tuple([f"m{index:02d}" for index in range(255)])
 _KNOWN_OPAQUE_VERSIONS = (None, 0, 1)
 _MODES = {0: "single", 1: "multi", 2: "protected-pcie"}
 
@@ -41,7 +42,7 @@ def claims(verified: Verified[Evidence]) -> Claims:
     return Claims(
         tee=Tee.NVIDIA,
         hardware_model=device.hwmodel,
-        measurements={f"m{index:02d}": value for index, value in report.measurements.items()},
+        measurements={_NAMES[index]: value for index, value in report.measurements.items()},
         report_data=report.request_nonce,
         tcb={},
         debug=False,  # what a developer's mode changes is in the measurements, which no RIM then has

@@ -11,7 +11,10 @@ how long the whole is: the lengths inside have to add up to it exactly.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from struct import Struct
 from types import MappingProxyType
+from typing import Any
 
 from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import Evidence, Tee
@@ -26,7 +29,8 @@ _MAX_REPORT = 64 * 1024
 _REQUEST_HEAD = bytes((0x11, 0xE0, 0x01, 0xFF))
 _RESPONSE_HEAD = bytes((0x11, 0x60))
 _NONCE_AT, _SLOT_AT, _RESPONSE_AT, _COUNT_AT, _LENGTH_AT, _RECORD_AT = 4, 36, 37, 41, 42, 45
-_BLOCK_HEAD, _VALUE_HEAD = 4, 3
+_HEAD, _VALUE_HEAD = Struct("<BBHBH"), 3
+"""Of a block, its value's own head among it; and how long that is."""
 _VBIOS_SIZE = 8
 
 
@@ -109,7 +113,6 @@ def _report(raw: bytes) -> NvidiaReport:
                              got=f"{len(raw)} bytes", expected=f"{total} bytes",
                              hint="the report was cut off, or something follows it")  # fmt: skip
     record = raw[_RECORD_AT:record_end]
-    opaque = read_opaque(raw[opaque_at + 2 : opaque_at + 2 + opaque_size])
     report = NvidiaReport(
         request_nonce=raw[_NONCE_AT:_SLOT_AT],
         responder_nonce=raw[record_end:opaque_at],
@@ -117,23 +120,33 @@ def _report(raw: bytes) -> NvidiaReport:
         block_count=raw[_COUNT_AT],
         record_size=len(record),
         measurements=_measurements(record, raw[_COUNT_AT]),
-        opaque=opaque,
-        driver_version=opaque.text(OpaqueType.DRIVER_VERSION),
-        vbios_version=_vbios_version(opaque),
-        project=opaque.text(OpaqueType.PROJECT),
-        project_sku=opaque.text(OpaqueType.PROJECT_SKU),
-        chip_sku=opaque.text(OpaqueType.CHIP_SKU),
-        chip_info=opaque.text(OpaqueType.CHIP_INFO),
-        nvdec0_status=opaque.integer(OpaqueType.NVDEC0_STATUS, size=1),
-        protected_pcie_status=opaque.integer(OpaqueType.PROTECTED_PCIE_STATUS, size=1),
-        fwid=opaque.octets(OpaqueType.FWID, size=FWID_SIZE),
-        opaque_version=opaque.integer(OpaqueType.OPAQUE_DATA_VERSION, size=2),
-        feature_flag=opaque.integer(OpaqueType.FEATURE_FLAG, size=2),
-        switch_pdis=opaque.pdis(OpaqueType.SWITCH_PDI),
-        gpu_pdis=_gpu_pdis(opaque),
+        **_described(raw[opaque_at + 2 : opaque_at + 2 + opaque_size]),
     )
     _require_sane(report)
     return report
+
+
+@lru_cache(maxsize=64)
+def _described(raw: bytes) -> Mapping[str, Any]:
+    """The report's fields that stand in the opaque data. A device says the same with every nonce, so that a pure
+    function of these bytes is worth remembering."""
+    opaque = read_opaque(raw)
+    return MappingProxyType({
+        "opaque": opaque,
+        "driver_version": opaque.text(OpaqueType.DRIVER_VERSION),
+        "vbios_version": _vbios_version(opaque),
+        "project": opaque.text(OpaqueType.PROJECT),
+        "project_sku": opaque.text(OpaqueType.PROJECT_SKU),
+        "chip_sku": opaque.text(OpaqueType.CHIP_SKU),
+        "chip_info": opaque.text(OpaqueType.CHIP_INFO),
+        "nvdec0_status": opaque.integer(OpaqueType.NVDEC0_STATUS, size=1),
+        "protected_pcie_status": opaque.integer(OpaqueType.PROTECTED_PCIE_STATUS, size=1),
+        "fwid": opaque.octets(OpaqueType.FWID, size=FWID_SIZE),
+        "opaque_version": opaque.integer(OpaqueType.OPAQUE_DATA_VERSION, size=2),
+        "feature_flag": opaque.integer(OpaqueType.FEATURE_FLAG, size=2),
+        "switch_pdis": opaque.pdis(OpaqueType.SWITCH_PDI),
+        "gpu_pdis": _gpu_pdis(opaque),
+    })  # fmt: skip
 
 
 def _record_end(raw: bytes) -> int:
@@ -154,6 +167,7 @@ def _record_end(raw: bytes) -> int:
     return end
 
 
+@lru_cache(maxsize=64)
 def _measurements(record: bytes, count: int) -> Mapping[int, bytes]:
     found: dict[int, bytes] = {}
     at = 0
@@ -169,15 +183,14 @@ def _measurements(record: bytes, count: int) -> Mapping[int, bytes]:
 
 def _block(record: bytes, at: int) -> tuple[int, bytes, int]:
     """Index and value of the block at ``at``, and where the next one begins."""
-    body = at + _BLOCK_HEAD
-    if body + _VALUE_HEAD > len(record):
+    body = at + _HEAD.size
+    if body > len(record):
         raise _bad_block("the record ends inside a block", at, f"{len(record) - at} bytes")
-    index, specification = record[at], record[at + 1]
-    size = int.from_bytes(record[at + 2 : body], "little")
-    value_size = int.from_bytes(record[body + 1 : body + _VALUE_HEAD], "little")
-    if specification != 1 or size != value_size + _VALUE_HEAD or body + size > len(record) or not value_size:
+    index, specification, size, _, value_size = _HEAD.unpack_from(record, at)
+    end = body + value_size
+    if specification != 1 or size != value_size + _VALUE_HEAD or end > len(record) or not value_size:
         raise _bad_block("a block is not a DMTF measurement, or its sizes differ", at, record[at:body].hex())
-    return index, record[body + _VALUE_HEAD : body + size], body + size
+    return index, record[body:end], end
 
 
 def _gpu_pdis(opaque: Opaque) -> tuple[bytes, ...]:
