@@ -38,8 +38,8 @@ INIT_DATA_FIELD: Mapping[str, str] = {
     "snp": "host_data", "tdx": "mr_config_id", "cca": "rpv",
     "azure-vtpm": "pcr08", "gcp": "pcr08", "tpm": "pcr08", "nitro": "pcr16",
 }  # fmt: skip
-"""The measurement in which each TEE carries the digest of the init-data document (Confidential Containers' places, and
-for Nitro, which it does not know, the first register that an enclave's own software may extend)."""
+"""The measurement in which each TEE carries the digest of the init-data document. These are Confidential Containers'
+places; for Nitro, which it does not know, the first register that an enclave's own software may extend."""
 _EXTENDED = frozenset({"azure-vtpm", "gcp", "tpm", "nitro"})
 """TEEs that have a register to extend in place of a field that the host fills in at launch."""
 _BY_SIZE = {32: hashlib.sha256, 48: hashlib.sha384, 64: hashlib.sha512}

@@ -1,6 +1,7 @@
 """``sealroom policy``: check, explain and derive policies, and write the part of one that is about the engine."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,10 @@ import typer
 
 from sealroom.cli.deriving import derive
 from sealroom.cli.input_files import read_input, read_policy_bytes
+from sealroom.client.policy_store import reference_files_of
 from sealroom.embedded.documents import EnginePins
 from sealroom.errors import MalformedError
-from sealroom.policy import Policy, explain, load_policy
+from sealroom.policy import Policy, explain, load_policy, with_references
 from sealroom.room.config import RoomConfig, parse_room_config
 from sealroom.sealed.stores import open_package
 
@@ -48,10 +50,10 @@ def check_policy(file: _File, *, as_json: _Json = False) -> None:
 def explain_policy(file: _File, *, as_json: _Json = False) -> None:
     """Say in words what FILE accepts.
 
-    Also what pins what, and what is not checked.
+    Also what pins what, what is not checked, and what the reference files beside it add and why.
     """
     policy = _load(file)
-    text = explain(policy)
+    text = explain(policy, at=datetime.now(UTC))
     typer.echo(json.dumps({**_facts(policy), "explanation": text.splitlines()}) if as_json else text, nl=as_json)
 
 
@@ -92,7 +94,8 @@ def _packaged_name(room: RoomConfig) -> str:
 
 
 def _load(file: Path) -> Policy:
-    return load_policy(read_policy_bytes(file), source=str(file))
+    policy = load_policy(read_policy_bytes(file), source=str(file))
+    return with_references(policy, reference_files_of(file))
 
 
 def _facts(policy: Policy) -> dict[str, object]:

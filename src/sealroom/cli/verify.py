@@ -9,8 +9,9 @@ import typer
 from sealroom.cli.event_log import LARGEST_LOG, LogVerdict, judge_log
 from sealroom.cli.input_files import naming, parse_hex_option, parse_time_option, read_input, read_policy_bytes
 from sealroom.cli.judging import Exhibit, refuse_options
+from sealroom.client.policy_store import reference_files_of
 from sealroom.evidence import Appraisal, Tee
-from sealroom.policy import appraisal_as_dict, default_policy, load_policy, render_appraisal
+from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal, with_references
 
 __all__ = ["register", "verify"]
 
@@ -46,7 +47,7 @@ def verify(  # noqa: PLR0913 - one for each option
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one JSON object.")] = False,
 ) -> None:
     """Judge EVIDENCE under a policy, offline. Exit status 0 only if it is accepted."""
-    rules = load_policy(read_policy_bytes(policy), source=str(policy)) if policy else default_policy()
+    rules = _policy(policy)
     with naming(evidence):
         exhibit = Exhibit(read_input(evidence), at=parse_time_option(at), tee=tee, collateral=collateral or ())
     if exhibit.is_bundle:
@@ -61,6 +62,12 @@ def verify(  # noqa: PLR0913 - one for each option
     _tell(appraisal, log, as_json=as_json)
     if not appraisal.accepted or (log is not None and log.refusal is not None):
         raise typer.Exit(1)
+
+
+def _policy(path: Path | None) -> Policy:
+    if path is None:
+        return default_policy()
+    return with_references(load_policy(read_policy_bytes(path), source=str(path)), reference_files_of(path))
 
 
 def _tell(appraisal: Appraisal, log: LogVerdict | None, *, as_json: bool) -> None:

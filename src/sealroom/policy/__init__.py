@@ -6,7 +6,8 @@
 
 `document` reads typed tables, `load` makes the `model` of them, `requirements` compiles CEL. The checks lie by what
 they are about: `trust` (root, binding, freshness, init-data), `snp` (the silicon), `room` (the statement). `appraise`
-makes them all and is the one place where an `Appraisal` comes from. `default` is for evidence without a policy.
+makes them all and is the one place where an `Appraisal` comes from. `default` is for evidence without a policy,
+`references` for values that others sign.
 """
 
 from sealroom.policy.appraise import appraise
@@ -14,6 +15,7 @@ from sealroom.policy.default import default_policy
 from sealroom.policy.explain import explain
 from sealroom.policy.load import load_policy
 from sealroom.policy.model import Policy
+from sealroom.policy.references.accepting import with_references
 from sealroom.policy.render import appraisal_as_dict, render_appraisal
 from sealroom.policy.subject import InitData, Subject
 
@@ -27,4 +29,5 @@ __all__ = [
     "explain",
     "load_policy",
     "render_appraisal",
+    "with_references",
 ]

@@ -1,20 +1,29 @@
 """A policy in words: what it accepts, what pins what, and what is not checked."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 
 from sealroom.policy.allowances import SNP_WARNINGS
 from sealroom.policy.explain_intel import explain_intel
+from sealroom.policy.explain_others import explain_others
 from sealroom.policy.model import EngineRules, ModelRules, Policy, SnpRules
+from sealroom.policy.references.accepting import files_in_words
 
 __all__ = ["explain"]
 
 
-def explain(policy: Policy) -> str:
-    """Render ``policy`` as plain text for the person who must answer for it."""
-    return "\n".join(_lines(policy)) + "\n"
+def explain(policy: Policy, *, at: datetime | None = None) -> str:
+    """Render ``policy`` as plain text for the person who must answer for it.
+
+    Args:
+        policy: with its reference files, if there are any.
+        at: when to judge those, timezone-aware; None: they are not judged.
+    """
+    return "\n".join(_lines(policy, at)) + "\n"
 
 
-def _lines(policy: Policy) -> Iterator[str]:
+def _lines(policy: Policy, at: datetime | None) -> Iterator[str]:
     yield f'Policy "{policy.name}" from {policy.source}'
     yield f"  sha256:{policy.digest.hex()}"
     if policy.description:
@@ -23,6 +32,9 @@ def _lines(policy: Policy) -> Iterator[str]:
     if policy.snp is not None:
         yield from _snp(policy.snp, policy)
     yield from explain_intel(policy)
+    yield from explain_others(policy)
+    yield from _inner(policy)
+    yield from _references(policy, at)
     yield from _room(policy)
     if policy.init_data:
         yield from _section("Releases keys only to guests whose bound init-data says")
@@ -46,9 +58,37 @@ def _trust(policy: Policy) -> Iterator[str]:
     yield "  roots: the vendors' own, pinned in the code"
     for root in sorted(policy.trust.insecure_simulated):
         yield f"  SIMULATED root sha256:{root.hex()}: whoever holds its key can forge everything"
+    yield from (f"  tokens signed by sha256:{key.hex()}" for key in sorted(policy.trust.token_signers))
+    yield from (f"  the enrolled key sha256:{key.hex()}" for key in sorted(policy.trust.device_keys))
+    if policy.trust.minimum_vendors > 1:
+        yield f"  only evidence of at least {policy.trust.minimum_vendors} makers together"
     yield f"  a verdict lasts {int(policy.trust.max_age.total_seconds())} seconds from the making of the evidence"
     if "freshness" not in policy.unchecked:
         yield "  only evidence that answers the verifier's own nonce"
+
+
+def _inner(policy: Policy) -> Iterator[str]:
+    """A wrapper's own rules for the hardware in it."""
+    for path, rules in policy.inner.items():
+        yield from _section(f"Inside {path.partition('.')[0]}")
+        if isinstance(rules, SnpRules):
+            lines = _snp(rules, replace(policy, scope=path))
+        else:
+            lines = explain_intel(replace(policy, sgx=None, tdx=rules))
+        yield from (f"  {line}" for line in lines if line)
+
+
+def _references(policy: Policy, at: datetime | None) -> Iterator[str]:
+    if not policy.reference_rules:
+        return
+    yield from _section("Accepts too what these reference files say")
+    for rules in policy.reference_rules:
+        serial = f", serial {rules.minimum_serial} or later" if rules.minimum_serial else ""
+        yield f"  {rules.name}: signed by {rules.threshold} of {len(rules.signers)}{serial}"
+        yield from (f"    signer sha256:{signer.hex()}" for signer in rules.signers)
+    if at is not None:
+        yield from _section(f"Reference files as of {at.isoformat()}")
+        yield from files_in_words(policy, at)
 
 
 def _snp(rules: SnpRules, policy: Policy) -> Iterator[str]:
@@ -75,7 +115,7 @@ def _snp(rules: SnpRules, policy: Policy) -> Iterator[str]:
         yield f"  guest SVN from {rules.minimum_guest_svn}"
     for allowance, words in SNP_WARNINGS.items():
         yield f"  {words}" if allowance in rules.allow else f"  refuses: {allowance}"
-    if "minimum_tcb" in policy.unchecked:
+    if policy.leaves_open("minimum_tcb"):
         yield "  firmware of any age"
 
 

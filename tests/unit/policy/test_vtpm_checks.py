@@ -15,7 +15,8 @@ _QUOTED = {"pcr_bank": "sha256", "event_log": "none"}
 _KERNEL = f'pcr04 = ["{"04" * 32}"]\n'
 _INNER = made(
     Tee.SNP, hardware_model="Genoa", signer="VCEK", measurements={"measurement": b"\x4d" * 48}, details={"vmpl": 0},
-    tcb=dict.fromkeys(("reported", "committed", "current"), {"snp": 23, "bootloader": 10, "tee": 0, "microcode": 84}),
+    tcb={kind: {"snp": 23, "bootloader": 10, "tee": 0, "microcode": 84}
+         for kind in ("reported", "committed", "current")},
 )  # fmt: skip
 _SNP = f"""
 measurement = ["{"4d" * 48}"]
