@@ -36,7 +36,6 @@ from sealroom.errors import SealroomError
 from sealroom.evidence import Collateral, TrustRoots
 from sealroom.pem import as_pem
 from sealroom.tees import nvidia
-from sealroom.tees._remembered import forget_verdicts
 from sealroom.testing.nvidia import SimulatedGpu
 from sealroom.testing.nvidia_cases import AT, NONCE, Bench
 from sealroom.testing.nvidia_faults import faults
@@ -112,7 +111,7 @@ def main() -> None:
 
 def forget() -> None:
     """Everything that this process remembers of evidence."""
-    forget_verdicts()
+    nvidia.forget()
     x509_chain.forget()
 
 

@@ -15,6 +15,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -28,8 +29,8 @@ from sealroom.device_statement import device_nonce
 from sealroom.evidence import Appraisal, Tee
 from sealroom.policy import Policy, load_policy
 from sealroom.statement import RoomStatement
+from sealroom.tees import nvidia
 from sealroom.tees._dcap import verify as dcap
-from sealroom.tees._remembered import forget_verdicts
 from sealroom.tees.nvidia.topology import problems
 from sealroom.testing.dcap import SimulatedTdx
 from sealroom.testing.nvidia import GpuMachine
@@ -62,6 +63,8 @@ class Machine:
 
     def __init__(self) -> None:
         self.td = SimulatedTdx(version=5, mr_td=b"\x4d" * 48)
+        # a room fetches it once a day or so, and not for every caller
+        self.collateral = self.td.collect(bytes(64)).collateral
         self.gpus = GpuMachine.preset("h100x8")
         roots = [self.td.root_fingerprint, *self.gpus.root_fingerprints]
         document = POLICY.format(roots=", ".join(f'"sha256:{root.hex()}"' for root in roots), mr_td="4d" * 48,
@@ -77,7 +80,7 @@ class Machine:
         )  # fmt: skip
         devices = self.gpus.collect(device_nonce(statement.without_devices(), Tee.NVIDIA))
         raw = statement.with_devices(devices).encode()
-        cpu = self.td.collect(report_data(Label.ROOM_STATEMENT, raw))
+        cpu = replace(self.td.collect(report_data(Label.ROOM_STATEMENT, raw)), collateral=self.collateral)
         return EvidenceBundle.of(raw, cpu, devices).encode()
 
     def verify(self, bundle: bytes, nonce: bytes) -> Appraisal:
@@ -120,9 +123,9 @@ def main() -> None:
 
 def forget() -> None:
     """Everything that this process remembers of evidence."""
-    forget_verdicts()
     dcap.forget()
     x509_chain.forget()
+    nvidia.forget()
 
 
 def signatures() -> Callable[[], None]:

@@ -66,20 +66,20 @@ def read_cbor_prefix(
 
 def encode_cbor(value: CborValue) -> bytes:  # noqa: PLR0911 - one row for each type
     """The deterministic encoding of ``value`` (RFC 8949 section 4.2.1); floats are not written."""
+    if isinstance(value, bytes):
+        return cbor_head(_BYTES, len(value)) + value
+    if isinstance(value, str):
+        return cbor_head(_TEXT, len(text := value.encode())) + text
     if value is None or isinstance(value, bool):
         return bytes([_SIMPLE << 5 | (_NULL if value is None else _TRUE if value else _FALSE)])
     match value:
         case int():
             return cbor_head(_UINT, value) if value >= 0 else cbor_head(_NEGATIVE, -1 - value)
-        case bytes():
-            return cbor_head(_BYTES, len(value)) + value
-        case str():
-            return cbor_head(_TEXT, len(text := value.encode())) + text
         case list():
             return cbor_head(_ARRAY, len(value)) + b"".join(map(encode_cbor, value))
         case dict():
-            pairs = sorted((encode_cbor(key), encode_cbor(item)) for key, item in value.items())
-            return cbor_head(_MAP, len(value)) + b"".join(key + item for key, item in pairs)
+            pairs = sorted([(encode_cbor(key), encode_cbor(item)) for key, item in value.items()])
+            return cbor_head(_MAP, len(value)) + b"".join([part for pair in pairs for part in pair])
         case Tagged():
             return cbor_head(_TAG, value.tag) + encode_cbor(value.value)
         case _:

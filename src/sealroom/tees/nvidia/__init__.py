@@ -14,6 +14,6 @@ Sources: DMTF DSP0274 1.1, NVIDIA's attestation SDK, TCG RIM information model a
 
 from sealroom.tees.nvidia.claims import claims
 from sealroom.tees.nvidia.layout import NvidiaEvidence, NvidiaReport, parse
-from sealroom.tees.nvidia.verify import VerifiedNvidia, verify
+from sealroom.tees.nvidia.verify import VerifiedNvidia, forget, verify
 
-__all__ = ["NvidiaEvidence", "NvidiaReport", "VerifiedNvidia", "claims", "parse", "verify"]
+__all__ = ["NvidiaEvidence", "NvidiaReport", "VerifiedNvidia", "claims", "forget", "parse", "verify"]

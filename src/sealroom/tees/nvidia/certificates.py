@@ -60,7 +60,8 @@ class DeviceIdentity:
     """Eight bytes by which devices on the same links name each other; None: the certificate has none."""
     fwid: bytes | None
     """Digest of the firmware that the signing key belongs to."""
-    key: ec.EllipticCurvePublicKey
+    key: bytes
+    """That signs reports: SubjectPublicKeyInfo, DER, on P-384."""
     root: bytes
     simulated: bool
     validity: Validity
@@ -99,7 +100,7 @@ def _verify(pem: bytes, anchors: frozenset[bytes], at: datetime) -> DeviceIdenti
     if len(chain.certificates) != _CHAIN_LENGTH:
         raise UnverifiedError("nvidia.chain-length", "the device's chain has a wrong number of certificates",
                               got=len(chain.certificates), expected=_CHAIN_LENGTH)  # fmt: skip
-    key = _require_p384(chain.leaf)
+    _require_p384(chain.leaf)
     brom = chain.certificates[1]
     root = chain.root.fingerprint
     return DeviceIdentity(
@@ -110,7 +111,7 @@ def _verify(pem: bytes, anchors: frozenset[bytes], at: datetime) -> DeviceIdenti
         hwmodel=str(brom.subject),
         pdi=_pdi(brom),
         serial=chain.leaf.serial,
-        key=key,
+        key=chain.leaf.public_key,
         root=root,
         simulated=root not in NVIDIA_ROOTS,
         validity=chain.validity,
@@ -125,11 +126,10 @@ def _read_chain(pem: bytes) -> tuple[Certificate, ...]:
     return read_certificates(pem)
 
 
-def _require_p384(certificate: Certificate) -> ec.EllipticCurvePublicKey:
+def _require_p384(certificate: Certificate) -> None:
     key = public_key(certificate)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         raise UnverifiedError("nvidia.leaf-key", f"{certificate.subject} has no key on the curve P-384")
-    return key
 
 
 def _architecture(brom: Certificate) -> str:

@@ -20,7 +20,7 @@ from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import Evidence, Tee
 from sealroom.tees.nvidia.opaque import DISABLED, ENABLED, Opaque, OpaqueType, read_opaque
 
-__all__ = ["FWID_SIZE", "NONCE_SIZE", "SIGNATURE_SIZE", "NvidiaEvidence", "NvidiaReport", "parse"]
+__all__ = ["FWID_SIZE", "NONCE_SIZE", "SIGNATURE_SIZE", "NvidiaEvidence", "NvidiaReport", "forget", "parse"]
 
 NONCE_SIZE = 32
 SIGNATURE_SIZE = 96
@@ -101,6 +101,12 @@ def parse(raw: bytes) -> NvidiaEvidence:
         MalformedError: ``nvidia.*``: the bytes are no such report.
     """
     return NvidiaEvidence(raw=bytes(raw))
+
+
+def forget() -> None:
+    """Drop what is remembered of the parts of reports: for measurements of the cold case."""
+    _described.cache_clear()
+    _measurements.cache_clear()
 
 
 def _report(raw: bytes) -> NvidiaReport:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -10,12 +11,15 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from sealroom.errors import UnverifiedError
 from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
+from sealroom.tees._remembered import forget_verdicts
+from sealroom.tees.nvidia import layout, ocsp_response
 from sealroom.tees.nvidia.appraisal import ReferenceVerdict, compare_with_rims
 from sealroom.tees.nvidia.certificates import DeviceIdentity, verify_device
 from sealroom.tees.nvidia.layout import NvidiaEvidence
 from sealroom.tees.nvidia.revocation import Revocation, check_revocation
+from sealroom.x509_chain import public_key_of
 
-__all__ = ["VerifiedNvidia", "verify"]
+__all__ = ["VerifiedNvidia", "forget", "verify"]
 
 _ECDSA = ec.ECDSA(hashes.SHA384())
 _HALF = 48
@@ -58,7 +62,7 @@ def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collatera
     # 1.
     device = verify_device(collateral, roots=roots, at=at)
     # 2.
-    _require_signature(evidence, device.key)
+    _require_signature(evidence, device)
     # 3.
     _require_fwid(evidence, device)
     # 4.
@@ -74,16 +78,38 @@ def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collatera
     )  # fmt: skip
 
 
-def _require_signature(evidence: NvidiaEvidence, key: ec.EllipticCurvePublicKey) -> None:
-    r, s = (int.from_bytes(half, "big") for half in (evidence.signature[:_HALF], evidence.signature[_HALF:]))
+def forget() -> None:
+    """Drop all that is remembered of reports, devices, reference values and answers: for measurements of the cold
+    case."""
+    forget_verdicts()
+    ocsp_response.forget()
+    layout.forget()
+    _signature_holds.cache_clear()
+
+
+def _require_signature(evidence: NvidiaEvidence, device: DeviceIdentity) -> None:
     try:
-        key.verify(encode_dss_signature(r, s), evidence.signed, _ECDSA)
+        _signature_holds(device.key, evidence.signed, evidence.signature)
     except InvalidSignature:
         raise UnverifiedError(
             "nvidia.signature",
             "the report was not signed by the key in the device's certificate, or was changed since",
             hint="ask the device anew, and take its certificates from the same device",
         ) from None
+
+
+@lru_cache(maxsize=32)
+def _signature_holds(spki: bytes, signed: bytes, signature: bytes) -> None:
+    """Raise `InvalidSignature` or return; only a return is remembered.
+
+    Arithmetic over bytes, under a key that a pinned root certifies: who checks the same bundle again, under another
+    policy or at a later time, has this behind him. A report for another nonce is another one.
+    """
+    key = public_key_of(spki)
+    if not isinstance(key, ec.EllipticCurvePublicKey):  # `certificates` has seen that it is, and on which curve
+        raise InvalidSignature
+    r, s = (int.from_bytes(half, "big") for half in (signature[:_HALF], signature[_HALF:]))
+    key.verify(encode_dss_signature(r, s), signed, _ECDSA)
 
 
 def _require_fwid(evidence: NvidiaEvidence, device: DeviceIdentity) -> None:
