@@ -16,7 +16,7 @@ name = "built-in default"
 description = "genuine silicon with safe settings; says nothing of what runs on it"
 
 [trust]
-tees = ["snp", "tdx", "sgx"]
+tees = ["snp", "tdx", "sgx", "nvidia", "nitro", "azure-vtpm", "gcp"]
 max_age_seconds = 2678400
 {simulated}
 [snp]
@@ -31,9 +31,26 @@ tcb_status = ["UpToDate"]
 [sgx]
 tcb_status = ["UpToDate"]
 
+[nvidia]
+minimum_count = 0
+
+[nitro]
+
+[azure-vtpm]
+
+[azure-vtpm.snp]
+products = ["Milan", "Genoa", "Turin"]
+allow = ["smt"]
+
+[azure-vtpm.tdx]
+allow = ["sept_ve_disable_off"]
+
+[gcp]
+
 [unchecked]
 measurement = "no policy was given, so nothing says which software to expect"
 minimum_tcb = "no policy was given, so nothing says how new the firmware must be"
+minimum_driver = "no policy was given, so nothing says how new a driver must be"
 freshness = "no policy was given; a recording answers no nonce of ours"
 report_data = "no policy was given, so nothing says what the evidence must be bound to"
 model = "no policy was given, so nothing says which model to expect"

@@ -47,7 +47,7 @@ def nvidia_rules(top: Table, scope: Scope) -> NvidiaRules:
         ueid=_serials(table),
         mode=table.choices("mode", MODES) or MODES,
         count=table.integer("count", low=1, high=_MOST, default=1) if "count" in table else None,
-        minimum_count=table.integer("minimum_count", low=1, high=_MOST, default=1),
+        minimum_count=table.integer("minimum_count", low=0, high=_MOST, default=1),
         switches=table.integer("switches", low=0, high=_MOST, default=0) if "switches" in table else None,
         reference_values=_reference_values(table),
         allow=frozenset(table.choices("allow", NVIDIA_ALLOWANCES)),

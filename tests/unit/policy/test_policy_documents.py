@@ -297,7 +297,9 @@ def test_the_example_of_the_specification_loads_once_its_placeholders_are_filled
 
 
 def test_the_document_of_the_specification_shows_every_table_that_the_reader_knows() -> None:
-    from sealroom.policy import load, load_intel, load_snp, model
+    from sealroom.policy import load, load_intel, load_nvidia, load_snp, model, model_others
+    from sealroom.policy.load_clouds import AZURE_WORDS, GCP_WORDS
+    from sealroom.policy.references.load import REFERENCE
 
     spec = (Path(__file__).resolve().parents[3] / "spec" / "policy.md").read_text("utf-8")
 
@@ -310,6 +312,14 @@ def test_the_document_of_the_specification_shows_every_table_that_the_reader_kno
         model.TDX_MEASUREMENTS,
         model.SGX_MEASUREMENTS,
         model.UNCHECKABLE,
+        load_nvidia._NVIDIA,
+        model_others.NVIDIA_ALLOWANCES,
+        model_others.CCA_ALLOWANCES,
+        model_others.GCP_ALLOWANCES,
+        model_others.AZURE_ALLOWANCES,
+        AZURE_WORDS,
+        GCP_WORDS,
+        REFERENCE,
     ):
         assert all(f"`{key}" in spec or f".{key}`" in spec for key in keys)
     assert all(f"`model.{key}`" in spec for key in load._MODEL)
@@ -318,10 +328,13 @@ def test_the_document_of_the_specification_shows_every_table_that_the_reader_kno
 
 def test_every_code_that_the_code_can_raise_stands_in_a_specification() -> None:
     root = Path(__file__).resolve().parents[3]
-    spec = "".join((root / "spec" / name).read_text("utf-8") for name in ("policy.md", "evidence-bundle.md"))
-    sources = [root / "src/sealroom/statement.py", *(root / "src/sealroom/policy").glob("*.py")]
+    spec = "".join(
+        (root / "spec" / name).read_text("utf-8")
+        for name in ("policy.md", "evidence-bundle.md", "reference-values.md")
+    )
+    sources = [root / "src/sealroom/statement.py", *(root / "src/sealroom/policy").rglob("*.py")]
     sources += (root / "src/sealroom/collateral").glob("*.py")
-    code = re.compile(r'"((?:policy|statement|bundle|cbor)\.[a-z][a-z0-9-]+)"')
+    code = re.compile(r'"((?:policy|reference|statement|bundle|cbor)\.[a-z][a-z0-9-]+)"')
     raised = {found for path in sources for found in code.findall(path.read_text("utf-8"))}
 
     assert raised
@@ -330,6 +343,6 @@ def test_every_code_that_the_code_can_raise_stands_in_a_specification() -> None:
 
 def test_the_built_in_default_leaves_open_by_name_whatever_it_does_not_pin() -> None:
     assert set(default_policy().unchecked) == {
-        "measurement", "minimum_tcb", "freshness", "report_data", "model", "engine", "init_data",
+        "measurement", "minimum_tcb", "minimum_driver", "freshness", "report_data", "model", "engine", "init_data",
     }  # fmt: skip
     assert default_policy().trust_roots.insecure_simulated == frozenset()
