@@ -5,16 +5,23 @@
 
 Which interface a machine has is found by looking: Linux configfs-tsm first, then Gramine, then each TEE's own
 device.
+
+    devices = devices_of_this_machine(folder)
+
+What goes along with the evidence lies in a folder, each item in a file of its name (``tcb_info_response``); that of
+devices in folders below it, of one device (``gpu0/vbios_rim``) or of all (``nvidia/driver_rim``).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealroom.errors import UnavailableError
-from sealroom.evidence import Attester, Collateral
+from sealroom.evidence import Attester, Collateral, DeviceAttester
 from sealroom.tees._tsm.collect import REPORT_DIRECTORY, TsmDirectory, provider_of
 from sealroom.tees.nitro.collect import NitroModule
+from sealroom.tees.nvidia.collect import gpus_of_this_machine
 from sealroom.tees.sgx.collect import DIRECTORY as GRAMINE
 from sealroom.tees.sgx.collect import GramineAttestation
 from sealroom.tees.snp.collect import PROVIDER as SNP
@@ -22,7 +29,11 @@ from sealroom.tees.snp.collect import SnpConfigfs, SnpDevice
 from sealroom.tees.tdx.collect import PROVIDER as TDX
 from sealroom.tees.tdx.collect import TdxConfigfs, TdxDevice
 
-__all__ = ["Places", "this_machine"]
+__all__ = ["Places", "collateral_in", "devices_of_this_machine", "this_machine"]
+
+_ITEM = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_LARGEST_ITEM = 1024 * 1024
+_OF_ALL = "nvidia"
 
 _Make = Callable[[TsmDirectory, Collateral], Attester]
 _PROVIDERS: Mapping[str, _Make] = {
@@ -73,3 +84,47 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
         hint="inside a confidential guest, load its module (sev-guest, tdx-guest, nsm) and be root; elsewhere, "
         "`sealroom up` runs on simulated hardware",
     )
+
+
+def devices_of_this_machine(folder: Path | None = None) -> Mapping[str, DeviceAttester]:
+    """The GPUs of this machine by name.
+
+    Args:
+        folder: where what goes along with their evidence lies; read anew for each, since it does not last.
+
+    Raises:
+        UnavailableError: ``nvidia.*``: there are none that can prove anything.
+    """
+
+    def of(name: str) -> Collateral:
+        if folder is None:
+            return Collateral(items={})
+        return Collateral(items={**collateral_in(folder / _OF_ALL).items, **collateral_in(folder / name).items})
+
+    return gpus_of_this_machine(collateral=of)
+
+
+def collateral_in(folder: Path) -> Collateral:
+    """The items in ``folder``, by the names of its files; other files, and a folder that is not there, have none.
+
+    Raises:
+        UnavailableError: ``collect.collateral``: a file can not be read, or is too large for an item.
+    """
+    items = {}
+    try:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if _ITEM.fullmatch(path.name) and path.is_file():
+                items[path.name] = _read_item(path)
+    except OSError as error:
+        raise UnavailableError("collect.collateral", "what goes along with evidence can not be read",
+                               where=str(folder), got=error.strerror) from None  # fmt: skip
+    return Collateral(items=items)
+
+
+def _read_item(path: Path) -> bytes:
+    with path.open("rb") as file:
+        raw = file.read(_LARGEST_ITEM + 1)
+    if not 0 < len(raw) <= _LARGEST_ITEM:
+        raise UnavailableError("collect.collateral", "a file is empty, or too large to go along with evidence",
+                               where=str(path), expected=f"1 to {_LARGEST_ITEM} bytes")  # fmt: skip
+    return raw

@@ -48,16 +48,18 @@ def serve(
         voice = Voice(as_json=as_json)
         for warning in warnings:
             voice.say(f"warning: {warning}")
-        attester, devices = _hardware(insecure_simulated)
+        attester, devices = _hardware(room_config, insecure_simulated)
         run_room(room_config, attester, devices, listener, prepared, voice)
 
 
-def _hardware(simulated: Path | None) -> tuple[Attester, Mapping[str, DeviceAttester]]:
+def _hardware(config: RoomConfig, simulated: Path | None) -> tuple[Attester, Mapping[str, DeviceAttester]]:
     if simulated is None:
-        from sealroom.collect import this_machine  # noqa: PLC0415 - one of the two is enough
+        from sealroom.collect import collateral_in, devices_of_this_machine, this_machine  # noqa: PLC0415 - see below
 
-        return this_machine(), {}
-    from sealroom.testing.machines import guest_at  # noqa: PLC0415
+        along = None if config.collateral is None else collateral_in(config.collateral)
+        devices = devices_of_this_machine(config.collateral) if config.gpus else {}
+        return this_machine(collateral=along), devices
+    from sealroom.testing.machines import guest_at  # noqa: PLC0415 - one of the two is enough
 
     logging.getLogger("sealroom.room").warning("this room runs on simulated hardware, which proves nothing")
     guest = guest_at(simulated)

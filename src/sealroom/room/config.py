@@ -14,12 +14,16 @@ minimum_version = 1
 [release]
 broker = "https://kbs.example:8080"
 resource = "models/smollm2/v1"
-init_data = "init-data.toml"           # the document that HOST_DATA binds; optional
+init_data = "init-data.toml"           # the document that the machine was launched for; optional
 wait_seconds = 30                      # how long a broker that does not answer is asked again; optional
 
 [engine]                               # optional
 name = "llama.cpp"
 slots = 4                              # and the other settings that `sealroom.room.engine_choice` lists
+
+[hardware]                             # optional
+gpus = true                            # every NVIDIA GPU of this machine proves itself to callers too
+collateral = "collateral"              # a folder with what goes along with evidence: `sealroom.collect`
 
 [keys]                                 # optional
 rotate_hours = 12
@@ -48,6 +52,7 @@ _SECTIONS = {
     "listen": {"host", "port"},
     "model": {"package", "publisher", "minimum_version"},
     "release": {"broker", "resource", "init_data", "wait_seconds"},
+    "hardware": {"gpus", "collateral"},
     "keys": {"rotate_hours", "statement_minutes"},
     "limits": {limit.name for limit in fields(GatewayLimits)},
 }
@@ -68,6 +73,8 @@ class RoomConfig:
     minimum_version: int = 1
     init_data: Path | None = None
     release_wait: timedelta = timedelta(seconds=30)
+    gpus: bool = False
+    collateral: Path | None = None
     engine: EngineChoice = field(default_factory=EngineChoice)
     rotate: timedelta = timedelta(hours=12)
     statement_life: timedelta = timedelta(hours=1)
@@ -97,6 +104,7 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
     read = _Reader(_document(text, source), source)
     read.check_names()
     release_init_data = read.text("release", "init_data", None)
+    collateral = read.text("hardware", "collateral", None)
     engine = EngineChoice.parse(read.section("engine"), source=source)
     return RoomConfig(
         package=folder / read.required_text("model", "package"),
@@ -106,6 +114,8 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
         resource=read.required_text("release", "resource"),
         init_data=None if release_init_data is None else folder / release_init_data,
         release_wait=timedelta(seconds=read.count("release", "wait_seconds", 30, low=0, high=3600)),
+        gpus=read.flag("hardware", "gpus"),
+        collateral=None if collateral is None else folder / collateral,
         host=read.text("listen", "host", "127.0.0.1") or "",
         port=read.count("listen", "port", 0, low=0, high=65535),
         engine=engine,
@@ -163,6 +173,12 @@ class _Reader:
         value = self.section(section).get(name, default)
         if type(value) is not int or not low <= value <= high:
             raise self._wrong(f"[{section}] {name}", value, f"a whole number from {low} to {high}")
+        return value
+
+    def flag(self, section: str, name: str) -> bool:
+        value = self.section(section).get(name, False)
+        if not isinstance(value, bool):
+            raise self._wrong(f"[{section}] {name}", value, "true or false")
         return value
 
     def digest(self, section: str, name: str) -> bytes:
