@@ -156,8 +156,11 @@ class DerReader:
                 "an element of another kind is expected", where=start, got=f"0x{tag:02x}", expected=wanted
             )
         size, begin = data[start + 1], start + 2
-        if size >= 0x80:  # most lengths are one byte, and are not worth a call
-            size, begin = self._length(start + 1)
+        if size >= 0x80:  # most lengths are of one byte or of two, and are not worth a call
+            if size == 0x82 and len(data) - start > 3 and data[start + 2]:
+                size, begin = data[start + 2] << 8 | data[start + 3], start + 4
+            else:
+                size, begin = self._length(start + 1)
         end = begin + size
         if end > len(data):
             raise _malformed("an element is longer than what holds it", where=start, got=f"{size} bytes",

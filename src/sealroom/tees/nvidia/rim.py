@@ -36,6 +36,7 @@ _SIZE = 48
 _MAX_INDEX = 255
 _MAX_ALTERNATIVES = 64
 _HASHES = tuple([f"{_HASH}{number}" for number in range(_MAX_ALTERNATIVES)])
+_READ = ("type", "size", "index", "alternatives", "active")
 _NUMBERS = {str(number): number for number in range(_MAX_INDEX + 1)}
 """One way to write each."""
 
@@ -153,22 +154,27 @@ def _measurements(payload: XmlElement) -> Mapping[int, tuple[bytes, ...]]:
 
 
 def _resource(resource: XmlElement) -> tuple[int, bool, tuple[bytes, ...]]:
-    given = resource.attributes
-    if resource.name != _RESOURCE or given.get("type") != "Measurement" or given.get("size") != "48":
+    given, hashes = _places(resource.shape.names)
+    kind, size, number, alternatives, active = [None if at is None else resource.values[at] for at in given]
+    if resource.name != _RESOURCE or kind != "Measurement" or size != "48":
         raise _bad("the payload has something that is no measurement of 48 bytes", resource.name[:100])
-    index = _number(given.get("index"), _MAX_INDEX)
-    count = _number(given.get("alternatives"), _MAX_ALTERNATIVES)
-    if given.get("active") not in {"True", "False"} or not count:
+    index, count = _number(number, _MAX_INDEX), _number(alternatives, _MAX_ALTERNATIVES)
+    if active not in {"True", "False"} or not count:
         raise _bad("a measurement is neither active nor inactive, or has no value", index)
-    values = [_digest(given.get(name, "")) for name in _HASHES[:count]]
-    if _hashes(resource.shape.names) != count or None in values:
+    values = [_digest(resource.values[at]) for at in hashes or ()]
+    if hashes is None or len(hashes) != count or None in values:
         raise _bad("a measurement has other values than it announces", index)
-    return index, given["active"] == "True", tuple([value for value in values if value is not None])
+    return index, active == "True", tuple([value for value in values if value is not None])
 
 
 @lru_cache(maxsize=64)
-def _hashes(names: tuple[str, ...]) -> int:
-    return sum([name.startswith(_HASH) for name in names])
+def _places(names: tuple[str, ...]) -> tuple[tuple[int | None, ...], tuple[int, ...] | None]:
+    """Where a resource with these attributes has the ones that are read, and its values in their order; None in place
+    of those: they are not numbered from 0 on."""
+    at = {name: place for place, name in enumerate(names)}
+    count = sum([name.startswith(_HASH) for name in names])
+    hashes = tuple([at[name] for name in _HASHES[:count] if name in at])
+    return tuple([at.get(name) for name in _READ]), hashes if len(hashes) == count else None
 
 
 def _digest(text: str) -> bytes | None:

@@ -7,6 +7,7 @@ signature over SignedInfo, where that digest stands, holds. Whoever checks the s
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ from sealroom.x509_reader import read_der_certificate
 __all__ = ["RimSignature", "holds", "read_signature", "reference_holds"]
 
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
+_SIGNATURE: Final = f"{_DS}Signature"
 _C14N = "http://www.w3.org/2006/12/xml-c14n11"
 _TRANSFORMS = ["http://www.w3.org/2000/09/xmldsig#enveloped-signature", _C14N]
 _ECDSA_SHA384 = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"
@@ -54,13 +56,14 @@ def read_signature(root: XmlElement) -> RimSignature:
         MalformedError: ``nvidia.rim-signature-shape``: there is none or more than one, it is not a child of the root,
             or it is in another shape than this one: one reference to the whole document, two transforms.
     """
-    every = list(root.walk())
-    found = [element for element in every if element.name == f"{_DS}Signature"]
-    if len(found) != 1 or not any(child is found[0] for child in root.elements):
+    found = [element for element in root.elements if element.name == _SIGNATURE]
+    if len(found) != 1 or any(element.shape.name == _SIGNATURE for element in _below(found[0])):
         raise _shape("exactly one signature, directly under the root", len(found))
     signature = found[0]
-    inside = {id(element) for element in signature.walk()}
-    if any(element.name.startswith(_DS) for element in every if id(element) not in inside):
+    others = [element for element in root.elements if element is not signature]
+    if root.name.startswith(_DS) or any(
+        element.shape.name.startswith(_DS) for other in others for element in other.walk()
+    ):
         raise _shape("nothing of a signature elsewhere", None)
     signed_info, value, key_info = _children(signature, "SignedInfo", "SignatureValue", "KeyInfo")
     return RimSignature(
@@ -70,6 +73,10 @@ def read_signature(root: XmlElement) -> RimSignature:
         value=_base64(value),
         certificates=_read_certificates(key_info),
     )
+
+
+def _below(element: XmlElement) -> Iterator[XmlElement]:
+    return (found for child in element.elements for found in child.walk())
 
 
 def reference_holds(root: XmlElement, signature: RimSignature) -> bool:

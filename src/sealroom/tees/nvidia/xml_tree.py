@@ -32,7 +32,7 @@ attribute would pass by what is refused here."""
 _NOTHING: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class XmlShape:
     """What a start tag's names mean: made once for all tags of a document that have the same names in one scope."""
 
@@ -92,6 +92,7 @@ class XmlElement:
 
 
 _Event: TypeAlias = tuple[str, list[str]] | str | None
+_SHORT = (0,)
 _NO_SHAPE = XmlShape("", (), "", (), True)
 
 
@@ -197,12 +198,14 @@ class _Builder:
 
 
 def _shape(qname: str, names: tuple[str, ...], scope: Mapping[str, str], *, plain: bool) -> XmlShape:
-    expanded = tuple([_expand(name, scope, default=False) for name in names])
+    name, expanded = _expand(qname, scope, default=True), tuple([_expand(one, scope, default=False) for one in names])
+    if len(names) < 2:
+        return XmlShape(name, expanded, f' {names[0]}="%s"' if names else "", _SHORT[: len(names)], plain)
     if len(set(expanded)) != len(expanded):
         raise bad_xml("an attribute stands twice under two prefixes")
     order = tuple(sorted(range(len(names)), key=lambda place: _by_namespace(expanded[place])))
     form = "".join([f' {names[place]}="%s"' for place in order])  # no name has a percent sign in it
-    return XmlShape(_expand(qname, scope, default=True), expanded, form, order, plain)
+    return XmlShape(name, expanded, form, order, plain)
 
 
 def _by_namespace(name: str) -> tuple[str, str]:
