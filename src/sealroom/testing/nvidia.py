@@ -237,16 +237,13 @@ class GpuMachine:
         made = [SimulatedGpu.create(architecture, vendor=vendor, software=software) for _ in range(gpus)]
         between = [SimulatedGpu.create("ls10", vendor=vendor) for _ in range(switches)]
         if not switches:
-            return cls(vendor=vendor, gpus=tuple(replace(gpu, several=gpus > 1) for gpu in made))
+            return _begun(cls(vendor=vendor, gpus=tuple(replace(gpu, several=gpus > 1) for gpu in made)))
         ends = Links(peers=tuple(between[number % switches].pdi for number in _LINKS))
-        return cls(
-            vendor=vendor,
-            gpus=tuple(replace(gpu, links=ends, protected_pcie=True, several=True) for gpu in made),
-            switches=tuple(
-                replace(switch, links=Links(own=switch.pdi, peers=tuple(gpu.pdi for gpu in made)))
-                for switch in between
-            ),
+        linked = tuple(
+            replace(switch, links=Links(own=switch.pdi, peers=tuple(gpu.pdi for gpu in made))) for switch in between
         )
+        gpus_of_it = tuple(replace(gpu, links=ends, protected_pcie=True, several=True) for gpu in made)
+        return _begun(cls(vendor=vendor, gpus=gpus_of_it, switches=linked))
 
     @classmethod
     def preset(cls, name: str, *, vendor: NvidiaVendor | None = None) -> "GpuMachine":
@@ -275,6 +272,12 @@ class GpuMachine:
     def collect(self, nonce: bytes) -> dict[str, CollectedEvidence]:
         """Evidence of every device, all of which answer ``nonce`` (32 bytes)."""
         return {name: device.collect(nonce) for name, device in self.devices.items()}
+
+
+def _begun(machine: GpuMachine) -> GpuMachine:
+    """The vendor makes what it needs when it is first asked, and keeps it: before several threads ask at once."""
+    machine.collect(bytes(NONCE_SIZE))
+    return machine
 
 
 _H200 = replace(FAMILIES["hopper"].software, project_sku="0280", chip_sku="895", vbios="96.00.d0.00.02")
