@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sealroom.cli.collateral_intel import File, intel_items
+from sealroom.cli.collateral_others import inside_azure, other_items
 from sealroom.cli.input_files import read_input
 from sealroom.collateral.archive import MAX_ARCHIVE, is_archive, read_archive
 from sealroom.errors import MalformedError, MisuseError
@@ -35,7 +36,7 @@ def collateral_from(paths: Sequence[Path], tee: Tee, evidence: bytes) -> Collate
     """
     if len(paths) == 1 and paths[0].is_file() and is_archive(raw := read_input(paths[0], limit=MAX_ARCHIVE)):
         return read_archive(raw).collateral
-    return Collateral(items=_SORTERS.get(tee, _amd)(_files(paths), tee, evidence))
+    return Collateral(items=_SORTERS.get(tee, other_items)(_files(paths), tee, evidence))
 
 
 def _intel(files: Iterator[File], tee: Tee, evidence: bytes) -> dict[str, bytes]:
@@ -56,7 +57,20 @@ def _amd(files: Iterator[File], _tee: Tee, _evidence: bytes) -> dict[str, bytes]
     return _sorted(list(certificates.values()), lists)
 
 
-_SORTERS = {Tee.SNP: _amd, Tee.TDX: _intel, Tee.SGX: _intel}
+def _azure(files: Iterator[File], tee: Tee, evidence: bytes) -> dict[str, bytes]:
+    """What the hardware inside asks for, and an event log; of a token the key set."""
+    found = list(files)
+    inside = inside_azure(evidence)
+    if inside is None:
+        return other_items(iter(found), tee, evidence)
+    inner_tee, report = inside
+    logs = [file for file in found if file.path.name.partition(".")[0] == "event_log"]
+    rest = iter([file for file in found if file not in logs])
+    items = _SORTERS[inner_tee](rest, inner_tee, report)
+    return items | other_items(iter(logs), tee, evidence)
+
+
+_SORTERS = {Tee.SNP: _amd, Tee.TDX: _intel, Tee.SGX: _intel, Tee.AZURE_VTPM: _azure}
 
 
 def _files(paths: Sequence[Path]) -> Iterator[File]:

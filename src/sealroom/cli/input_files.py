@@ -91,8 +91,8 @@ def parse_time_option(text: str | None, *, option: str = "--at") -> datetime:
     return at
 
 
-def parse_hex_option(text: str | None, *, option: str, size: int) -> bytes | None:
-    """``size`` bytes in hexadecimal; None for None.
+def parse_hex_option(text: str | None, *, option: str, size: int, least: int | None = None) -> bytes | None:
+    """``size`` bytes in hexadecimal, or from ``least`` to so many; None for None.
 
     Raises:
         MisuseError: ``cli.bad-hex``.
@@ -103,7 +103,10 @@ def parse_hex_option(text: str | None, *, option: str, size: int) -> bytes | Non
         value = bytes.fromhex(text)
     except ValueError:
         value = b""
-    if len(value) != size or len(text) != 2 * size:
-        raise MisuseError("cli.bad-hex", f"{option} takes {2 * size} hexadecimal digits",
-                          got=f"{len(text)} characters", expected=f"{size} bytes")  # fmt: skip
+    least = size if least is None else least
+    if not least <= len(value) <= size or len(text) != 2 * len(value):
+        digits, octets = (f"{low} to {high}" if low != high else f"{high}" for low, high in
+                          ((2 * least, 2 * size), (least, size)))  # fmt: skip
+        raise MisuseError("cli.bad-hex", f"{option} takes {digits} hexadecimal digits",
+                          got=f"{len(text)} characters", expected=f"{octets} bytes")  # fmt: skip
     return value

@@ -32,11 +32,11 @@ def verify(  # noqa: PLR0913 - one for each option
     at: Annotated[str | None, typer.Option(help="Judge as of this time, such as 2026-11-23T12:00:00Z.")] = None,
     nonce: Annotated[str | None, typer.Option(help="The nonce that a bundle must answer, 64 hex digits.")] = None,
     report_data: Annotated[
-        str | None, typer.Option(help="The report data that a bare report must carry, 128 hex digits.")
+        str | None, typer.Option(help="The report data, or the nonce, that a bare report must carry, in hex.")
     ] = None,
     collateral: Annotated[
         list[Path] | None,
-        typer.Option(help="For a bare report: certificates and CRL, files or a folder, in any order."),
+        typer.Option(help="For a bare report: what came with it, files or a folder, in any order."),
     ] = None,
     tee: Annotated[
         Tee | None, typer.Option(help="For a bare report: what kind it is. Else its first bytes tell.")
@@ -55,7 +55,7 @@ def verify(  # noqa: PLR0913 - one for each option
     else:
         refuse_options("a bare report answers no nonce; use --report-data", nonce=nonce)
     expected = parse_hex_option(nonce, option="--nonce", size=32)
-    bound = parse_hex_option(report_data, option="--report-data", size=64)
+    bound = parse_hex_option(report_data, option="--report-data", size=64, least=1)
     with naming(evidence):
         appraisal = exhibit.under(rules, nonce=expected, report_data=bound)
     log = None if event_log is None else judge_log(read_input(event_log, limit=LARGEST_LOG), appraisal.claims)
