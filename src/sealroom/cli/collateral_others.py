@@ -4,6 +4,7 @@ what they hold.
 Sorting decides nothing: what is put into the wrong place here is refused by verification.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from cryptography.x509.ocsp import load_der_ocsp_response
@@ -19,6 +20,8 @@ __all__ = ["ITEMS", "inside_azure", "other_items"]
 
 _LEAST_CHAIN = 3
 """Certificates in the shortest chain of a device; the anchors that lie beside one are single."""
+_HEAD = 4096
+_VERSION = re.compile(rb'colloquialVersion="([0-9A-Fa-f.]{1,40})"')
 
 
 def _is_chain(raw: bytes) -> bool:
@@ -29,8 +32,14 @@ def _is_certificate(raw: bytes) -> bool:
     return _certificates(raw) > 0
 
 
-def _is_rim(kind: bytes) -> Callable[[bytes], bool]:
-    return lambda raw: b"SoftwareIdentity" in raw and b"_" + kind + b"_" in raw
+def _is_rim(*, dots: tuple[int, ...]) -> Callable[[bytes], bool]:
+    """A VBIOS has five numbers in its version, a driver two or three."""
+
+    def fits(raw: bytes) -> bool:
+        version = _VERSION.search(raw[:_HEAD])
+        return b"SoftwareIdentity" in raw[:_HEAD] and version is not None and version[1].count(b".") in dots
+
+    return fits
 
 
 def _is_ocsp(raw: bytes) -> bool:
@@ -56,7 +65,7 @@ def _never(_raw: bytes) -> bool:
 
 
 ITEMS: Mapping[Tee, Mapping[str, Callable[[bytes], bool]]] = {
-    Tee.NVIDIA: {"cert_chain": _is_chain, "driver_rim": _is_rim(b"DRIVER"), "vbios_rim": _is_rim(b"VBIOS"),
+    Tee.NVIDIA: {"cert_chain": _is_chain, "driver_rim": _is_rim(dots=(1, 2)), "vbios_rim": _is_rim(dots=(4,)),
                  "ocsp": _is_ocsp, "jwks": _is_key_set},
     Tee.CCA: {"platform_key": _is_key},
     Tee.TPM: {"event_log": _never, "ak_public": _is_key},
