@@ -119,7 +119,7 @@ class _Reader:
     def value(self, form: Any) -> Any:
         if not isinstance(form, dict):
             return form
-        word = next(iter(form))
+        word = next(iter(form), "")
         return _READERS[word](self, form)
 
     def object(self, form: Any) -> Any:
