@@ -47,7 +47,9 @@ class Meddling:
 @asynccontextmanager
 async def man_in_the_middle(meddling: Meddling) -> AsyncIterator[str]:
     """Stand between; yields the URL that a deceived caller would use for the room."""
-    async with ClientSession(auto_decompress=False, timeout=ClientTimeout(total=120)) as upstream:
+    async with ClientSession(
+        auto_decompress=False, timeout=ClientTimeout(total=120), skip_auto_headers=("Accept-Encoding",)
+    ) as upstream:
         application = web.Application(client_max_size=1 << 26)
         application.router.add_route("*", "/{path:.*}", _relay(meddling, upstream))
         runner = web.AppRunner(application, access_log=None)
@@ -69,6 +71,8 @@ def _relay(meddling: Meddling, upstream: ClientSession) -> Callable[[web.Request
             headers={name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP},
             request=await request.read(),
         )
+        if request.path == EVIDENCE and meddling.evidence is not None:  # uncompressed, to change it
+            seen.headers = {name: value for name, value in seen.headers.items() if name.lower() != "accept-encoding"}
         meddling.passed.append(seen)
         if request.path == GATEWAY and request.method == "GET" and meddling.key_list is not None:
             return web.Response(body=meddling.key_list, content_type="application/ohttp-keys")

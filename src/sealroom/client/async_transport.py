@@ -23,9 +23,10 @@ from sealroom.client.httpx_words import (
     room_unreachable,
 )
 from sealroom.client.session import (
+    EVIDENCE_HEADERS,
     Session,
     check_evidence_answer,
-    check_evidence_size,
+    evidence_body,
 )
 from sealroom.client.verification_service import SharedVerification
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE
@@ -88,12 +89,14 @@ class AsyncSealedTransport(httpx.AsyncBaseTransport):
             raise room_unreachable(error, self._address) from error
 
     async def _ask_for_evidence(self, nonce: bytes) -> bytes:
-        request = httpx.Request("GET", self._address.evidence_url(nonce), extensions={"timeout": EVIDENCE_TIMEOUT})
+        request = httpx.Request("GET", self._address.evidence_url(nonce), headers=EVIDENCE_HEADERS,
+                                extensions={"timeout": EVIDENCE_TIMEOUT})  # fmt: skip
         try:
             response = await self._outer.handle_async_request(request)
             try:
                 check_evidence_answer(response.status_code, response.headers.get("content-type"))
-                return check_evidence_size(await _read_at_most(response, MAX_BUNDLE_SIZE))
+                body = await _read_at_most(response, MAX_BUNDLE_SIZE)
+                return evidence_body(body, response.headers.get("content-encoding"))
             finally:
                 await response.aclose()
         except httpx.TransportError as error:

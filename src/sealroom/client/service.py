@@ -25,7 +25,7 @@ from sealroom.client.exchange import (
     is_sealed_answer,
     outer_refusal,
 )
-from sealroom.client.session import Session, check_evidence_answer, check_evidence_size
+from sealroom.client.session import EVIDENCE_HEADERS, Session, check_evidence_answer, evidence_body
 from sealroom.client.verification_service import SharedVerification
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE
 from sealroom.errors import MisuseError
@@ -177,9 +177,12 @@ class RoomService:
     async def _fetch_evidence(self, nonce: bytes) -> bytes:
         url = self.address.evidence_url(nonce)
         try:
-            async with self._open_session().get(url, allow_redirects=False, timeout=_EVIDENCE_TIMEOUT) as response:
+            async with self._open_session().get(
+                url, allow_redirects=False, timeout=_EVIDENCE_TIMEOUT, headers=EVIDENCE_HEADERS
+            ) as response:
                 check_evidence_answer(response.status, response.headers.get("content-type"))
-                return check_evidence_size(await _read_at_most(response, MAX_BUNDLE_SIZE))
+                body = await _read_at_most(response, MAX_BUNDLE_SIZE)
+                return evidence_body(body, response.headers.get("content-encoding"))
         except _FAILURES as error:
             raise self._unreachable(error) from error
 

@@ -12,16 +12,18 @@ Pure: time and nonces are handed in, bytes are handed over. The rules:
 from datetime import datetime, timedelta
 
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE, MEDIA_TYPE
+from sealroom.collateral.compression import CODING, unpack
 from sealroom.errors import MalformedError, UnavailableError
 from sealroom.policy import Policy
 from sealroom.verifier import AttestedRoom, attest_room
 
 __all__ = [
+    "EVIDENCE_HEADERS",
     "RENEWAL_MARGIN",
     "RENEWAL_PAUSE",
     "Session",
     "check_evidence_answer",
-    "check_evidence_size",
+    "evidence_body",
 ]
 
 RENEWAL_MARGIN = timedelta(seconds=60)
@@ -72,6 +74,10 @@ class Session:
             self._renew_at = None
 
 
+EVIDENCE_HEADERS = {"accept": MEDIA_TYPE, "accept-encoding": CODING}
+"""Of the question for evidence."""
+
+
 def check_evidence_answer(status: int, media_type: str | None) -> None:
     """Raise `UnavailableError` unless a room's answer to the question for evidence carries evidence."""
     plain_type = (media_type or "").partition(";")[0].strip().lower()
@@ -85,9 +91,18 @@ def check_evidence_answer(status: int, media_type: str | None) -> None:
         )
 
 
-def check_evidence_size(bundle: bytes) -> bytes:
-    """``bundle``, unless it is more than any room's evidence can be (`MalformedError`)."""
-    if len(bundle) > MAX_BUNDLE_SIZE:
+def evidence_body(body: bytes, content_coding: str | None) -> bytes:
+    """The bundle in the body of an answer, unpacked if the room compressed it.
+
+    Raises:
+        MalformedError: ``client.evidence-too-large``: more than any room's evidence can be;
+            ``client.evidence-coding``: in a coding that was not asked for; ``bundle.*``: as `unpack`.
+    """
+    if len(body) > MAX_BUNDLE_SIZE:
         raise MalformedError("client.evidence-too-large", "what the room calls evidence is too large to be that",
                              expected=f"at most {MAX_BUNDLE_SIZE} bytes")  # fmt: skip
-    return bundle
+    coding = (content_coding or "identity").strip().lower()
+    if coding not in {"identity", CODING}:
+        raise MalformedError("client.evidence-coding", "the room's evidence came in a coding that nobody asked for",
+                             got=ascii(coding)[:40], expected=CODING)  # fmt: skip
+    return unpack(body) if coding == CODING else body

@@ -36,7 +36,7 @@ from sealroom.client.httpx_words import (
     raise_as_httpx,
     room_unreachable,
 )
-from sealroom.client.session import Session, check_evidence_answer, check_evidence_size
+from sealroom.client.session import EVIDENCE_HEADERS, Session, check_evidence_answer, evidence_body
 from sealroom.collateral.bundle import MAX_BUNDLE_SIZE
 from sealroom.errors import MisuseError, SealroomError, UnavailableError
 from sealroom.statement import NONCE_SIZE
@@ -116,12 +116,14 @@ class SealedTransport(httpx.BaseTransport):
 
     def _ask_for_evidence(self, nonce: bytes) -> bytes:
         until = time.monotonic() + EVIDENCE_SECONDS  # after that nobody waits for it any more
-        request = httpx.Request("GET", self._address.evidence_url(nonce), extensions={"timeout": EVIDENCE_TIMEOUT})
+        request = httpx.Request("GET", self._address.evidence_url(nonce), headers=EVIDENCE_HEADERS,
+                                extensions={"timeout": EVIDENCE_TIMEOUT})  # fmt: skip
         try:
             response = self._outer.handle_request(request)
             try:
                 check_evidence_answer(response.status_code, response.headers.get("content-type"))
-                return check_evidence_size(_read_at_most(response, MAX_BUNDLE_SIZE, until=until))
+                body = _read_at_most(response, MAX_BUNDLE_SIZE, until=until)
+                return evidence_body(body, response.headers.get("content-encoding"))
             finally:
                 response.close()
         except httpx.TransportError as error:

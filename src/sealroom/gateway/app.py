@@ -1,6 +1,6 @@
 """The four addresses outside the encryption. Anything else is one constant 404: nothing here tells what runs inside.
 
-GET  /.well-known/sealroom/evidence?nonce=<64 hex digits>   fresh evidence             application/cmw+cbor
+GET  /.well-known/sealroom/evidence?nonce=<64 hex digits>   fresh evidence             application/cmw+cbor (gzip)
 GET  /.well-known/ohttp-gateway                             the key list (RFC 9540)    application/ohttp-keys
 POST /.well-known/ohttp-gateway                             one sealed exchange        message/ohttp-[chunked-]req
 GET  /healthz                                               whether it serves
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from sealroom.channel import KEYS_MEDIA_TYPE, Form
 from sealroom.collateral.bundle import MEDIA_TYPE as EVIDENCE_MEDIA_TYPE
+from sealroom.collateral.compression import CODING, pack
 from sealroom.engines.base import Engine, EnginePhase
 from sealroom.errors import SealroomError
 from sealroom.gateway.exchange_service import ExchangeService
@@ -35,6 +36,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger("sealroom.gateway")
 _NONCE = re.compile(rb"nonce=([0-9a-fA-F]{64})")
+_WEIGHT_ZERO = re.compile(rb"q=0(\.0*)?")
 _FORMS = {form.request_media_type.encode(): form for form in Form}
 
 
@@ -121,7 +123,10 @@ class _Outside:
             _log.warning("no evidence: %s", error.code)
             await send_problem(send, UNAVAILABLE)
             return
-        await send_clear(send, 200, _type(EVIDENCE_MEDIA_TYPE), bundle)
+        fields = [*_type(EVIDENCE_MEDIA_TYPE), (b"vary", b"accept-encoding")]
+        if _takes_gzip(scope):
+            fields, bundle = [*fields, (b"content-encoding", CODING.encode())], pack(bundle)
+        await send_clear(send, 200, fields, bundle)
 
     async def _health(self, send: Send) -> None:
         if self._engine.state.phase is EnginePhase.READY:
@@ -137,6 +142,13 @@ def _type(media_type: str) -> list[tuple[bytes, bytes]]:
 def _header(scope: MutableMapping[str, Any], wanted: bytes) -> bytes:
     values = [value for name, value in scope["headers"] if name == wanted]
     return values[0].strip().lower() if len(values) == 1 else b""
+
+
+def _takes_gzip(scope: MutableMapping[str, Any]) -> bool:
+    """Whether the caller names gzip, and not with weight zero (RFC 9110 section 12.5.3)."""
+    listed = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding").lower()
+    weights = dict(item.replace(b" ", b"").partition(b";")[::2] for item in listed.split(b","))
+    return CODING.encode() in weights and not _WEIGHT_ZERO.fullmatch(weights[CODING.encode()])
 
 
 async def _tell_broken(send: Send) -> None:
