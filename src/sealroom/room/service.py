@@ -237,7 +237,8 @@ class _Boot:
             raise MisuseError("room.simulated-not-loopback", "simulated hardware never serves the world",
                               got=self.config.host, expected="a loopback address",
                               hint="set [listen] host to 127.0.0.1, or use real hardware")  # fmt: skip
-        self.log.reach(BootState.BORN, _age_ms(), simulated=simulated)
+        devices = {"devices": sorted(self.hardware.devices)} if self.hardware.devices else {}
+        self.log.reach(BootState.BORN, _age_ms(), simulated=simulated, **devices)
         config = self.config
         self._opening = asyncio.create_task(
             asyncio.to_thread(

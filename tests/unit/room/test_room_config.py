@@ -30,6 +30,7 @@ def test_the_smallest_configuration_listens_on_loopback_alone() -> None:
     assert config.publisher == b"\xab" * 32
     assert config.loopback_only
     assert config.init_data is None
+    assert (config.gpus, config.collateral) == (False, None)
     assert config.engine.settings == {}
 
 
@@ -44,6 +45,9 @@ port = 8443
 [engine]
 name = "llama.cpp"
 slots = 2
+[hardware]
+gpus = true
+collateral = "along"
 [keys]
 rotate_hours = 1
 statement_minutes = 10
@@ -54,6 +58,7 @@ idle_seconds = 1.5
     )
     assert config.init_data == Path("/etc/room/i.toml")
     assert not config.loopback_only
+    assert (config.gpus, config.collateral) == (True, Path("/etc/room/along"))
     assert config.engine.settings == {"slots": 2}
     assert config.limits.concurrency == 2, "as many at work as there are slots"
     assert config.rotate == timedelta(hours=1)
@@ -80,6 +85,9 @@ idle_seconds = 1.5
         (("[release]", "[engine]\nname = 3\n[release]"), "[engine] name"),
         (("[release]", "[listen]\nport = 70000\n[release]"), "[listen] port"),
         (("[release]", "[keys]\nstatement_minutes = 6000\n[release]"), "[keys] statement_minutes"),
+        (("[release]", "[hardware]\ngpus = 1\n[release]"), "[hardware] gpus"),
+        (("[release]", "[hardware]\ncollateral = 1\n[release]"), "[hardware] collateral"),
+        (("[release]", "[hardware]\ngpu = true\n[release]"), "[hardware] gpu"),
         (("[model]", "[[model]]"), "model"),
         (("room = 1", "room ="), "room.toml"),
     ],

@@ -1,6 +1,7 @@
 """The devices of a running room: asked all at once, vouched for by the CPU, and never left out."""
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import Mapping
@@ -9,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sealroom.binding import Label, report_data
 from sealroom.collateral.bundle import parse_bundle
 from sealroom.device_statement import device_nonce
 from sealroom.errors import MisuseError, UnavailableError
-from sealroom.evidence import CollectedEvidence, DeviceAttester, Tee
+from sealroom.evidence import Collateral, CollectedEvidence, DeviceAttester, Tee
 from sealroom.policy import load_policy
 from sealroom.room.evidence_service import Hardware, HardwareEvidence
 from sealroom.statement import RoomStatement, parse_statement
@@ -170,6 +172,23 @@ async def test_a_caller_who_goes_away_is_not_in_the_way_of_the_next(world: World
     bundle = parse_bundle(await silicon.bundle(statement()))
     assert list(bundle.devices) == ["gpu0"]
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(("tee", "short"), [(Tee.SNP, False), (Tee.TPM, True), (Tee.AZURE_VTPM, True)])
+async def test_a_cpu_is_asked_for_what_its_evidence_can_carry(tee: Tee, short: bool) -> None:
+    class Echo:
+        simulated = True
+
+        def __init__(self) -> None:
+            self.tee = tee
+
+        def collect(self, report_data: bytes) -> CollectedEvidence:
+            return CollectedEvidence(tee=tee, raw=report_data, collateral=Collateral(items={}))
+
+    bundle = parse_bundle(await HardwareEvidence(Hardware(cpu=Echo()), patience=1).bundle(statement()))
+    whole = report_data(Label.ROOM_STATEMENT, bundle.statement)
+    assert bundle.cpu.raw == (hashlib.sha256(whole).digest() if short else whole)
+    assert bundle.devices == {}
 
 
 def test_one_simulated_device_makes_the_machine_simulated(world: World) -> None:
