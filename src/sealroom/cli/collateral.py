@@ -13,13 +13,14 @@ from sealroom.cli.collateral_windows import earliest_end, item_lines
 from sealroom.cli.input_files import naming, parse_time_option, read_input
 from sealroom.collateral.archive import MAX_ARCHIVE, CollateralArchive, read_archive
 from sealroom.collateral.cache import CollateralCache
-from sealroom.collateral.fetch import IntelOptions, Transport, fetch_amd, fetch_intel
+from sealroom.collateral.fetch import IntelOptions, Transport, fetch_amd, fetch_intel, fetch_nvidia
 from sealroom.collateral.fetch.amd import AMD_SERVICE
 from sealroom.collateral.fetch.intel import INTEL_SERVICE
+from sealroom.collateral.fetch.nvidia import NVIDIA_OCSP, NVIDIA_RIMS
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
 from sealroom.evidence import Collateral
 from sealroom.policy import default_policy
-from sealroom.tees.needs import AmdRequest, Request, what_is_needed
+from sealroom.tees.needs import AmdRequest, IntelRequest, NvidiaRequest, Request, what_is_needed
 from sealroom.tees.recognise import recognise
 from sealroom.verifier import appraise_evidence
 
@@ -40,7 +41,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="collateral")
 
 
-def fetch(
+def fetch(  # noqa: PLR0913 - one for each option
     evidence: Annotated[Path, typer.Argument(metavar="EVIDENCE", help="A quote or report that is to be verified.")],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="The collateral bundle to write; - is stdout.")],
@@ -50,25 +51,31 @@ def fetch(
     update: Annotated[str, typer.Option(help="Intel's data set: standard, or early.")] = "standard",
     product: Annotated[str | None, typer.Option(help="For SNP reports of version 2: Milan, Genoa.")] = None,
     leaf: Annotated[Path | None, typer.Option(help="The signing key's certificate, if it is at hand.")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Of a GPU or switch: the chain that came with it.")
+    ] = None,
+    ocsp: Annotated[str, typer.Option(help="Address of the responder for NVIDIA's certificates.")] = NVIDIA_OCSP,
     cache: Annotated[Path | None, typer.Option(help="A folder to keep what was fetched in, until it ends.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for each step of a request.")] = 20.0,
 ) -> None:
     """Fetch what EVIDENCE needs to be verified, as one file.
 
-    The service learns family and model (Intel), or the chip's id and version (AMD), and nothing else.
+    The service learns family and model (Intel), the chip's id and version (AMD), or driver, VBIOS and boot ROM
+    (NVIDIA), and nothing else.
     """
     raw, now = read_input(evidence), datetime.now(UTC)
     tee = recognise(raw)
     if tee is None:
         raise MalformedError("cli.not-evidence", "this is no evidence that this release knows", where=str(evidence))
     with naming(evidence):
-        needed = what_is_needed(tee, raw, product=product)
+        chain = None if certificates is None else read_input(certificates)
+        needed = what_is_needed(tee, raw, product=product, certificates=chain)
     kept = None if cache is None else CollateralCache(cache)
-    subject = needed.name if isinstance(needed, AmdRequest) else f"{needed.name}-{update}"
+    subject = f"{needed.name}-{update}" if isinstance(needed, IntelRequest) else needed.name
     archive = kept.get(subject, now) if kept is not None else None
     if archive is None:
         at_hand = read_input(leaf) if leaf is not None else _kept_leaf(kept, subject, now)
-        items = _fetched(needed, service=service, update=update, timeout=timeout, leaf=at_hand)
+        items = _fetched(needed, service=service, ocsp=ocsp, update=update, timeout=timeout, leaf=at_hand)
         archive = _archive(needed, subject, now, items)
         if kept is not None:
             kept.put(archive)
@@ -137,12 +144,14 @@ def _keep_leaf(kept: CollateralCache, archive: CollateralArchive) -> None:
 
 
 def _fetched(
-    needed: Request, *, service: str | None, update: str, timeout: float, leaf: bytes | None
+    needed: Request, *, service: str | None, ocsp: str, update: str, timeout: float, leaf: bytes | None
 ) -> dict[str, bytes]:
     transport = Transport(timeout=timeout)
     try:
         if isinstance(needed, AmdRequest):
             return fetch_amd(needed, transport, service=service or AMD_SERVICE, leaf=leaf)
+        if isinstance(needed, NvidiaRequest):
+            return fetch_nvidia(needed, transport, rims=service or NVIDIA_RIMS, ocsp=ocsp)
         return fetch_intel(needed, transport, IntelOptions(service=service or INTEL_SERVICE, update=update))
     finally:
         transport.close()

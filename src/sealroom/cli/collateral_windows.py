@@ -7,7 +7,10 @@ from datetime import datetime
 from sealroom.errors import SealroomError
 from sealroom.evidence import Collateral
 from sealroom.tees._dcap.collateral import crl_bytes
-from sealroom.x509_reader import read_certificates, read_crl
+from sealroom.tees.nvidia.ocsp_response import read_response
+from sealroom.tees.nvidia.revocation import stapled_answers
+from sealroom.tees.nvidia.rim import rim_certificates
+from sealroom.x509_reader import read_certificates, read_crl, read_der_certificate
 
 __all__ = ["earliest_end", "item_lines"]
 
@@ -33,11 +36,21 @@ def _end(name: str, raw: bytes) -> datetime | None:
     try:
         if "crl" in name and not name.endswith("chain"):
             return read_crl(crl_bytes(raw)).validity.not_after
+        if name == "ocsp":
+            return _first_answer_to_end(raw)
+        if name.endswith("_rim"):
+            return min(read_der_certificate(der).validity.not_after for der in rim_certificates(raw))
         if name.endswith("response"):
             return _next_update(raw)
         return min(certificate.validity.not_after for certificate in read_certificates(raw))
     except SealroomError:
         return None
+
+
+def _first_answer_to_end(raw: bytes) -> datetime:
+    answers = [single for answer in stapled_answers(Collateral(items={"ocsp": raw}))
+               for single in read_response(answer).singles]  # fmt: skip
+    return min(answer.next_update or answer.this_update for answer in answers)
 
 
 def _next_update(raw: bytes) -> datetime | None:

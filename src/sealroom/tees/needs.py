@@ -1,21 +1,24 @@
 """What has to be asked of a vendor before a piece of evidence can be verified; read from unverified evidence.
 
 Only what is here leaves the verifier: Intel learns a family and model and which CA, AMD a chip's own name and
-version. A forged name gets an answer that verification then refuses.
+version, NVIDIA the versions of driver and VBIOS and which boot ROM's certificate is asked about. A forged name gets
+an answer that verification then refuses.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.errors import MalformedError, MisuseError, UnverifiedError
 from sealroom.evidence import Tee
-from sealroom.tees import sgx, snp, tdx
+from sealroom.tees import nvidia, sgx, snp, tdx
 from sealroom.tees._dcap.pck import read_pck_identity
+from sealroom.tees.nvidia.reference_values import ReportFacts
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import Product, product_of_cpuid, read_tcb
 from sealroom.x509_reader import read_certificates
 
-__all__ = ["AmdRequest", "IntelRequest", "Request", "what_is_needed"]
+__all__ = ["AmdRequest", "IntelRequest", "NvidiaRequest", "Request", "what_is_needed"]
 
 _PADDING = b"\x00 \t\r\n"
 
@@ -58,22 +61,51 @@ class AmdRequest:
         return f"snp-{self.product}-{self.kind}-{chip}-" + "-".join(str(version) for version in self.tcb.values())
 
 
-Request = IntelRequest | AmdRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NvidiaRequest:
+    """Reference values of a GPU's or switch's software, and word on its certificates."""
+
+    driver_rim: str | None
+    """Under which name; None of a switch."""
+    vbios_rim: str
+    certificates: tuple[bytes, ...]
+    """DER, leaf first."""
+
+    @property
+    def tee(self) -> Tee:
+        """Always NVIDIA."""
+        return Tee.NVIDIA
+
+    @property
+    def name(self) -> str:
+        """For files and people: the software, and the device by its leaf."""
+        leaf = hashlib.sha256(self.certificates[0]).hexdigest()[:16]
+        return "-".join(part for part in ("nvidia", self.driver_rim, self.vbios_rim, leaf) if part)
 
 
-def what_is_needed(tee: Tee, raw: bytes, *, product: str | None = None) -> Request:
+Request = IntelRequest | AmdRequest | NvidiaRequest
+
+
+def what_is_needed(tee: Tee, raw: bytes, *, product: str | None = None, certificates: bytes | None = None) -> Request:
     """What to ask for, to verify ``raw``.
 
     Args:
         tee: what it is evidence of.
         raw: the evidence; untrusted.
         product: of an SNP report before version 3, which does not say it.
+        certificates: of a GPU's report, which does not bring them: its chain, PEM, leaf first.
 
     Raises:
         MalformedError, UnverifiedError: the evidence can not be read, or names no platform.
     """
     if tee is Tee.SNP:
         return _amd(raw, product)
+    if tee is Tee.NVIDIA:
+        return _nvidia(raw, certificates)
+    if tee not in {Tee.TDX, Tee.SGX}:
+        raise MisuseError("collateral.nothing-to-fetch", "there is nothing to fetch for this kind of evidence",
+                          got=tee.value, expected="snp, tdx, sgx or nvidia",
+                          hint="what it needs comes with it, or from the service that made it")  # fmt: skip
     quote = tdx.parse(raw).quote if tee is Tee.TDX else sgx.parse(raw).quote
     leaf, issuer, *_ = (*read_certificates(quote.pck_chain.rstrip(_PADDING)), None)
     if issuer is None:
@@ -96,4 +128,29 @@ def _amd(raw: bytes, named: str | None) -> AmdRequest:
     return AmdRequest(
         product=product.value, chip_id=chip_id, tcb=read_tcb(product, report.reported_tcb, "reported_tcb"),
         kind="vcek" if report.signing_key is SigningKey.VCEK else "vlek",
+    )  # fmt: skip
+
+
+def _nvidia(raw: bytes, pem: bytes | None) -> NvidiaRequest:
+    evidence = nvidia.parse(raw)
+    if not isinstance(evidence, nvidia.NvidiaEvidence):
+        raise MisuseError("collateral.nothing-to-fetch", "there is nothing to fetch for a token of NVIDIA's service",
+                          hint="name the service's key in [trust] token_signers")  # fmt: skip
+    report = evidence.report
+    if pem is None:
+        raise MisuseError("collateral.no-certificates", "a device's report does not bring its certificates",
+                          hint="name the file that came with it: --certificates cert_chain.pem")  # fmt: skip
+    found = read_certificates(pem.rstrip(b"\x00"))
+    if len(found) < 2:
+        raise MalformedError("nvidia.cert-chain", "these are not leaf, boot ROM and their issuers", got=len(found))
+    family = found[1].subject.common_name.split(" ")[0]
+    is_switch = report.driver_version is None
+    facts = ReportFacts(
+        family=family, is_switch=is_switch, driver_version=report.driver_version, vbios_version=report.vbios_version,
+        project=report.project, project_sku=report.project_sku, chip_sku=report.chip_sku, chip_info=report.chip_info,
+        nvdec0_status=report.nvdec0_status,
+    )  # fmt: skip
+    return NvidiaRequest(
+        driver_rim=None if is_switch else facts.driver_rim_id, vbios_rim=facts.vbios_rim_id,
+        certificates=tuple(certificate.der for certificate in found),
     )  # fmt: skip

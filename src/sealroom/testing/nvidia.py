@@ -37,6 +37,7 @@ from sealroom.testing.nvidia_report import (
 from sealroom.testing.nvidia_rim import RimForm
 from sealroom.testing.nvidia_vendor import NvidiaVendor, new_key, under
 from sealroom.testing.pki import Authority, CertificateForm, mint_certificate
+from sealroom.x509_reader import read_certificate
 
 __all__ = ["PRESETS", "GpuMachine", "SimulatedGpu", "reference_values"]
 
@@ -190,6 +191,19 @@ class SimulatedGpu:
                    3: self.vendor.root}  # fmt: skip
         form = OcspForm(certificate=self.certificates[depth], issuer=self.certificates[depth + 1])
         return self.vendor.answer(replace(form, **changes), issuers[depth])  # type: ignore[arg-type]
+
+    def rim_answer(self, depth: int, **changes: object) -> bytes:
+        """The same of the certificates of its reference values: signer 0, issuer 1, the product's CA 2."""
+        chain = (*self.vendor.rim_authorities(self.family.product), self.vendor.rim_root)
+        form = OcspForm(certificate=chain[depth].certificate, issuer=chain[depth + 1].certificate)
+        return self.vendor.answer(replace(form, **changes), chain[depth + 1])  # type: ignore[arg-type]
+
+    def answers_by_serial(self) -> dict[int, bytes]:
+        """What a responder knows of the certificates of this device and of its reference values."""
+        rims = [authority.certificate for authority in self.vendor.rim_authorities(self.family.product)]
+        answers = [(self.certificates[depth], self.answer(depth)) for depth in (1, 2, 3)]
+        answers += [(certificate, self.rim_answer(depth)) for depth, certificate in enumerate(rims)]
+        return {read_certificate(certificate).serial: answer for certificate, answer in answers}
 
     def _measurements(self) -> dict[int, bytes]:
         released = dict(reference_values(self.family, "vbios", self.software.vbios))

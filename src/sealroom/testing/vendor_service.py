@@ -3,6 +3,8 @@
 They serve minted collateral, or a recording's, and can be made slow, busy, wrong or dishonest for one answer or all.
 """
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +13,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, urlsplit
 
-__all__ = ["Reply", "Served", "kds_replies", "pccs_replies", "serving"]
+from cryptography.x509.ocsp import load_der_ocsp_request
+
+__all__ = ["Reply", "Served", "kds_replies", "nvidia_replies", "ocsp_replies", "pccs_replies", "serving"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,9 @@ class Reply:
 Replies = Callable[[str, Mapping[str, list[str]]], Reply | None]
 """From a path and its query to an answer; None: 404."""
 
+Posts = Callable[[bytes], Reply | None]
+"""From the body of a POST to an answer."""
+
 
 @dataclass(kw_only=True)
 class Served:
@@ -45,11 +52,11 @@ class Served:
 
 
 @contextmanager
-def serving(replies: Replies) -> Iterator[Served]:
-    """Serve ``replies`` at an address on loopback until the block ends."""
+def serving(replies: Replies, posts: Posts | None = None) -> Iterator[Served]:
+    """Serve ``replies`` at an address on loopback until the block ends; ``posts`` to what is posted there."""
 
     class Handler(BaseHTTPRequestHandler):
-        """Answers GET."""
+        """Answers GET and POST."""
 
         def do_GET(self) -> None:
             """One request."""
@@ -61,6 +68,12 @@ def serving(replies: Replies) -> Iterator[Served]:
                 return
             parts = urlsplit(self.path)
             self._send(served.replies(parts.path, parse_qs(parts.query)) or Reply(body=b"", status=404))
+
+        def do_POST(self) -> None:
+            """One request with a body."""
+            served.asked.append(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self._send((posts(body) if posts else None) or Reply(body=b"", status=404))
 
         def _send(self, reply: Reply) -> None:
             time.sleep(reply.delay)
@@ -124,5 +137,28 @@ def kds_replies(leaves: Mapping[str, bytes], *, product: str, chain: bytes, crl:
             case ["vcek" | "vlek", "v1", named, "crl"] if named == product:
                 return Reply(body=crl)
         return None
+
+    return reply
+
+
+def nvidia_replies(rims: Mapping[str, bytes]) -> Replies:
+    """NVIDIA's path for reference values: ``rims`` by name."""
+
+    def reply(path: str, _query: Mapping[str, list[str]]) -> Reply | None:
+        match path.split("/")[1:]:
+            case ["v1", "rim", name] if name in rims:
+                document = {"id": name, "rim": base64.b64encode(rims[name]).decode(), "rim_format": "TCG-RIM"}
+                return Reply(body=json.dumps(document).encode(), headers={"Content-Type": "application/json"})
+        return None
+
+    return reply
+
+
+def ocsp_replies(answers: Mapping[int, bytes]) -> Posts:
+    """A responder: ``answers`` by the serial number that is asked about."""
+
+    def reply(body: bytes) -> Reply | None:
+        answer = answers.get(load_der_ocsp_request(body).serial_number)
+        return None if answer is None else Reply(body=answer, headers={"Content-Type": "application/ocsp-response"})
 
     return reply

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -46,9 +47,16 @@ class Transport:
         Raises:
             UnavailableError: ``collateral.service``: no answer, or not one that can be used.
         """
+        return self._asked("GET", url)
+
+    def post(self, url: str, body: bytes, *, content_type: str) -> Answer:
+        """The answer to a request with a body. Raises as `get`."""
+        return self._asked("POST", url, content=body, headers={"Content-Type": content_type})
+
+    def _asked(self, method: str, url: str, **request: Any) -> Answer:
         for attempt in range(1, self._attempts + 1):
             try:
-                status, answer = self._ask(url)
+                status, answer = self._ask(method, url, **request)
             except httpx.HTTPError as reason:
                 raise _unusable(url, f"{type(reason).__name__}: {reason}"[:200]) from None
             if status == httpx.codes.OK:
@@ -62,8 +70,8 @@ class Transport:
         """Close every connection."""
         self._client.close()
 
-    def _ask(self, url: str) -> tuple[int, Answer]:
-        with self._client.stream("GET", url) as response:
+    def _ask(self, method: str, url: str, **request: Any) -> tuple[int, Answer]:
+        with self._client.stream(method, url, **request) as response:
             parts, size = [], 0
             for part in response.iter_bytes():
                 size += len(part)

@@ -18,7 +18,7 @@ from sealroom.tees.nvidia.xml_tree import XmlElement, read_xml
 from sealroom.x509_chain import VerifiedChain, verify_certificates
 from sealroom.x509_reader import Certificate, SignatureScheme, read_der_certificate
 
-__all__ = ["RIM_ROOTS", "Rim", "VerifiedRim", "read_rim", "verify_rim"]
+__all__ = ["RIM_ROOTS", "Rim", "VerifiedRim", "read_rim", "rim_certificates", "verify_rim"]
 
 RIM_ROOTS: Mapping[bytes, str] = {
     # P-384, 2023-03-16 to 2053
@@ -80,6 +80,15 @@ def read_rim(raw: bytes) -> Rim:
         MalformedError: ``nvidia.rim-*``.
     """
     return _rim(read_xml(raw))
+
+
+def rim_certificates(raw: bytes) -> tuple[bytes, ...]:
+    """The certificates that a RIM brings, DER, signer first; nothing is verified.
+
+    Raises:
+        MalformedError: ``nvidia.rim-*``.
+    """
+    return tuple(read_signature(read_xml(raw)).certificates)
 
 
 def verify_rim(raw: bytes, *, anchors: frozenset[bytes], at: datetime) -> VerifiedRim:
