@@ -77,7 +77,7 @@ def _topology(rules: NvidiaRules, devices: Sequence[Claims]) -> Check:
     twice_or_mixed = [one for one in found if "here twice" in one or "different nonces" in one]
     return Check(
         name="nvidia.topology",
-        got="; ".join(found) or f"{len(devices)} devices, each once, every link between them",
+        got="; ".join(found) or f"each of {len(devices)} once, and every link ends here",
         wanted="each device once" if open_ else "each device once, and every link ends at a device that is here",
         passed=not (twice_or_mixed if open_ else found),
         source="policy: [nvidia] allow" if open_ else "default",
