@@ -115,9 +115,9 @@ class Element(NamedTuple):
             raise _malformed("a time is in no form that a certificate may have", got=self.content[:20].hex())
         if not text[:14].isdigit() or text[14:] != b"Z":
             raise _malformed("a time is in no form that a certificate may have", got=self.content.hex())
-        digits = [int(text[:4]), *(int(text[i : i + 2]) for i in range(4, 14, 2))]
         try:
-            return datetime(*digits, tzinfo=UTC)  # type: ignore[misc,arg-type]  # six integers, year to second
+            return datetime(int(text[:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), int(text[10:12]),
+                            int(text[12:14]), tzinfo=UTC)  # fmt: skip
         except ValueError:
             raise _malformed("a time names no moment", got=text.decode("ascii")) from None
 

@@ -321,8 +321,7 @@ def _require_end_entity(leaf: Certificate, understood: frozenset[str]) -> None:
 
 
 def _require_understood(certificate: Certificate, besides: frozenset[str]) -> None:
-    critical = [oid for oid, extension in certificate.extensions.items() if extension.critical]
-    unknown = sorted([oid for oid in critical if oid not in _UNDERSTOOD and oid not in besides])
+    unknown = sorted([oid for oid in certificate.critical if oid not in _UNDERSTOOD and oid not in besides])
     if unknown:
         raise UnverifiedError("x509.critical-extension", f"{certificate.subject} has a critical extension that is "
                               "not understood", got=", ".join(unknown))  # fmt: skip

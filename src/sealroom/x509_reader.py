@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from sealroom.der import (
     BIT_STRING,
@@ -80,8 +81,7 @@ class Name:
         return printable(self.common_name) or "(no common name)"
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """The value is the content of the extension's OCTET STRING, as raw bytes: not every vendor puts DER there."""
 
     critical: bool
@@ -105,6 +105,8 @@ class Certificate:
     """SubjectPublicKeyInfo, DER."""
     extensions: Mapping[str, Extension] = field(repr=False)
     """By dotted object identifier."""
+    critical: tuple[str, ...] = field(repr=False)
+    """Identifiers of the critical ones."""
     scheme: SignatureScheme
     signature: bytes = field(repr=False)
 
@@ -218,6 +220,7 @@ def _certificate(der: bytes) -> Certificate:
     return Certificate(
         der=der, fingerprint=hashlib.sha256(der).digest(), tbs=body.whole, serial=serial, issuer=issuer,
         subject=subject, validity=validity, public_key=public_key, extensions=extensions,
+        critical=tuple([oid for oid, extension in extensions.items() if extension.critical]),
         scheme=scheme, signature=signature,
     )  # fmt: skip
 

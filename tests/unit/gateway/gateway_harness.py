@@ -166,11 +166,12 @@ class Gateway:
 
     def connect(
         self, method: str = "POST", path: str = "/.well-known/ohttp-gateway", query: bytes = b"",
-        content_type: bytes = b"message/ohttp-chunked-req",
+        content_type: bytes = b"message/ohttp-chunked-req", encodings: tuple[bytes, ...] = (),
     ) -> "tuple[Connection, asyncio.Task[None]]":  # fmt: skip
         connection = Connection()
         scope = {"type": "http", "method": method, "path": path, "query_string": query,
-                 "headers": [(b"content-type", content_type)]}  # fmt: skip
+                 "headers": [(b"content-type", content_type),
+                             *((b"accept-encoding", value) for value in encodings)]}  # fmt: skip
         return connection, asyncio.create_task(self.app(scope, connection.receive, connection.send))
 
     async def post(self, sealed: bytes, **how: Any) -> Connection:

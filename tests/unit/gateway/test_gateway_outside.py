@@ -3,6 +3,7 @@
 import pytest
 from gateway_harness import Gateway, make_gateway
 
+from sealroom.collateral.compression import unpack
 from sealroom.errors import UnavailableError
 
 EVIDENCE = "/.well-known/sealroom/evidence"
@@ -35,6 +36,28 @@ async def test_evidence_is_made_for_the_nonce_that_was_asked(gateway: Gateway) -
         b"no-store",
     )
     assert body == b"evidence for " + b"\xab" * 32
+
+
+@pytest.mark.parametrize(
+    "named",
+    [(b"gzip",), (b"GZIP",), (b"gzip, deflate, br",), (b"br", b"deflate ,gzip;q=0.5"), (b"gzip; q=1.0",)],
+)
+async def test_evidence_is_compressed_for_whoever_takes_it(gateway: Gateway, named: tuple[bytes, ...]) -> None:
+    answer = await gateway.post(b"", method="GET", path=EVIDENCE, query=b"nonce=" + b"ab" * 32, encodings=named)
+    assert (answer.headers[b"content-encoding"], answer.headers[b"vary"]) == (b"gzip", b"accept-encoding")
+    assert unpack(answer.body) == b"evidence for " + b"\xab" * 32
+
+
+@pytest.mark.parametrize(
+    "named",
+    [(), (b"",), (b"identity",), (b"br, deflate",), (b"gzip;q=0",), (b"gzip; q=0.000, br",), (b"x-gzip",), (b"*",),
+     (b"agzip",)],
+)  # fmt: skip
+async def test_evidence_is_plain_for_whoever_does_not(gateway: Gateway, named: tuple[bytes, ...]) -> None:
+    answer = await gateway.post(b"", method="GET", path=EVIDENCE, query=b"nonce=" + b"ab" * 32, encodings=named)
+    assert b"content-encoding" not in answer.headers
+    assert answer.headers[b"vary"] == b"accept-encoding"
+    assert answer.body == b"evidence for " + b"\xab" * 32
 
 
 @pytest.mark.parametrize(
