@@ -73,8 +73,12 @@ def test_by_hand_a_guest_is_launched_and_asked_for_evidence_that_its_policy_acce
     (tmp_path / "policy.toml").write_text(f'policy = 1\nname = "t"\n[unchecked]\n{open_}{cpu_alone}')
     data = "5a" * 64
     collected = run("collect", str(tmp_path / "e"), "--report-data", data, "--insecure-simulated",
-                    str(tmp_path / "m"), state=tmp_path)  # fmt: skip
+                    str(tmp_path / "m"), "--devices", "--json", state=tmp_path)  # fmt: skip
     assert collected.returncode == 0, collected.stderr
+    assert [one["tee"] for one in json.loads(collected.stdout)["devices"]] == ["nvidia"]
+    assert {"evidence.bin", "cert_chain", "driver_rim", "vbios_rim", "ocsp"} == {
+        path.name for path in (tmp_path / "e" / "gpu0").iterdir()
+    }
     verified = run("verify", str(tmp_path / "e" / "evidence.bin"), "--collateral", str(tmp_path / "e"), "--policy",
                    str(tmp_path / "policy.toml"), "--report-data", data, state=tmp_path)  # fmt: skip
     assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -44,9 +44,14 @@ def session_trace(session_id: str) -> str:
     return hashlib.sha256(session_id.encode("ascii")).hexdigest()[:16]
 
 
+_WHAT_RUNS = ("measurement", "mr_td", "mr_enclave", "rim", "pcr0", "pcr04")
+"""What says which software was started, by the name that each TEE has for it."""
+
+
 def machine_facts(claims: Claims) -> dict[str, _Fact]:
     """Which machine, by its own verified word."""
-    measurement = claims.measurements.get("measurement")
+    measured = (claims.inner or claims).measurements
+    measurement = next((measured[name] for name in _WHAT_RUNS if name in measured), None)
     return {
         "tee": claims.tee.value,
         "hardware": claims.hardware_model,

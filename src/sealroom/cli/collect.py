@@ -1,15 +1,17 @@
 """``sealroom collect``: evidence of this machine into a folder, ready for ``sealroom verify``."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from sealroom.binding import carried
 from sealroom.cli.input_files import parse_hex_option
-from sealroom.collect import this_machine
+from sealroom.collect import devices_of_this_machine, this_machine
 from sealroom.errors import MisuseError, UnavailableError
-from sealroom.evidence import Attester, CollectedEvidence
+from sealroom.evidence import Attester, CollectedEvidence, DeviceAttester
 
 __all__ = ["collect", "register"]
 
@@ -31,30 +33,44 @@ def collect(
         Path | None,
         typer.Option(help="A simulated guest (sealroom simulate) in place of this machine. Proves nothing."),
     ] = None,
+    devices: Annotated[
+        bool, typer.Option("--devices", help="Ask its GPUs too; each into a folder in FOLDER.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write evidence of this machine into FOLDER.
 
-    The silicon is asked, and what came along goes beside it.
+    The silicon is asked, and what came along goes beside it. Evidence with a shorter field than the 64 bytes, such as
+    that of GPUs, carries their SHA-256.
     """
     bound = parse_hex_option(report_data, option="--report-data", size=64)
     if bound is None:
         raise MisuseError("cli.report-data", "evidence binds something", expected="--report-data")
-    collected = _attester(insecure_simulated).collect(bound)
-    names = _write(folder, collected)
+    attester, of_devices = _hardware(insecure_simulated, devices=devices)
+    asked: Mapping[Path, Attester | DeviceAttester] = {folder: attester} | {
+        folder / name: device for name, device in of_devices.items()
+    }
+    found = [_asked(place, one, bound) for place, one in asked.items()]
     if as_json:
-        typer.echo(json.dumps({"tee": collected.tee.value, "folder": str(folder), "files": names}))
+        typer.echo(json.dumps(found[0] | ({"devices": found[1:]} if devices else {})))
         return
-    typer.echo(f"{collected.tee.value}: {', '.join(names)}")
-    typer.echo(f"next: sealroom verify {folder / _EVIDENCE} --collateral {folder}", err=True)
+    for one in found:
+        typer.echo(f"{one['tee']}: {', '.join(one['files'])}")
+        typer.echo(f"next: sealroom verify {one['folder']}/{_EVIDENCE} --collateral {one['folder']}", err=True)
 
 
-def _attester(simulated: Path | None) -> Attester:
+def _hardware(simulated: Path | None, *, devices: bool) -> tuple[Attester, Mapping[str, DeviceAttester]]:
     if simulated is None:
-        return this_machine()
+        return this_machine(), devices_of_this_machine() if devices else {}
     from sealroom.testing.machines import guest_at  # noqa: PLC0415 - not for a real machine
 
-    return guest_at(simulated).cpu
+    guest = guest_at(simulated)
+    return guest.cpu, guest.devices if devices else {}
+
+
+def _asked(folder: Path, attester: Attester | DeviceAttester, bound: bytes) -> dict[str, Any]:
+    collected = attester.collect(carried(attester.tee, bound))
+    return {"tee": collected.tee.value, "folder": str(folder), "files": _write(folder, collected)}
 
 
 def _write(folder: Path, collected: CollectedEvidence) -> list[str]:

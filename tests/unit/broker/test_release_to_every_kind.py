@@ -50,6 +50,9 @@ async def test_the_honest_guest_gets_the_key(
     world: World, machines: Mapping[str, SimulatedMachine], tmp_path: Path, kind: str
 ) -> None:
     assert await asked(world, machines[kind], tmp_path / "m") == KEY
+    grant = world.events()[-1]
+    assert (grant["event"], grant["tee"]) == ("granted", guest_at(tmp_path / "m").cpu.tee.value)
+    assert grant["measurement"], "the record says which software got the key"
 
 
 @kinds
