@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sealroom.errors import MalformedError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.policy.subject import statement_window
-from sealroom.statement import MAX_STATEMENT_SIZE, RoomStatement, parse_statement, statement_members
+from sealroom.statement import MAX_STATEMENT_SIZE, RoomStatement, _canonical, parse_statement, statement_members
 
 _DEVICE = {"name": "gpu0", "tee": "nvidia", "evidence": "sha256:" + "11" * 32,
            "collateral": {"cert_chain": "sha256:" + "22" * 32}}  # fmt: skip
@@ -261,3 +261,16 @@ def test_devices_come_back_in_the_order_of_their_names() -> None:
     assert stated.devices[0].evidence == hashlib.sha256(b"gpu0").digest()
     assert stated.devices[0].collateral == {"cert_chain": hashlib.sha256(b"c").digest()}
     assert stated.without_devices() == STATEMENT.encode()
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["nonce", "devices", "a", "Z", "model_name"]),
+        st.recursive(
+            st.text() | st.integers(-(2**53) + 1, 2**53 - 1) | st.booleans() | st.none(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(max_codepoint=0x7F)), inner),
+        ),
+    )
+)
+def test_our_writer_writes_what_rfc_8785_says_for_all_that_a_statement_can_have(document):
+    assert _canonical(document) == rfc8785.dumps(document)

@@ -16,6 +16,7 @@ from sealroom.tees import nvidia
 from sealroom.tees._remembered import Remembered, digest_of
 from sealroom.tees.nvidia import certificates, layout, ocsp_response, revocation, rim
 from sealroom.testing.nvidia_cases import AT, NONCE
+from sealroom.testing.nvidia_ocsp import GOOD, UNKNOWN
 
 PARTS = ("report", "cert_chain", "driver_rim", "vbios_rim", "ocsp")
 
@@ -165,3 +166,12 @@ def test_the_oldest_goes_first():
     for name in "abc":
         memory.keep(name, Verdict())
     assert list(memory._verdicts) == ["b", "c"]
+
+
+@pytest.mark.parametrize(("status", "checked", "flag"), [(GOOD, 3, None), (UNKNOWN, 2, "revocation_not_checked")])
+def test_an_answer_that_knows_nothing_counts_as_none(status, checked, flag, gpu, honest, roots):
+    """Cold and warm: the count of certificates that somebody called good is in what a policy sees."""
+    parts = honest | {"ocsp": gpu.ocsp({2: status})}
+    for verdict in (judged_cold(parts, roots), judge(parts, roots)):
+        assert verdict.details["certificates_checked"] == checked
+        assert ("revocation_not_checked" in verdict.flags) is (flag is not None)

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealroom.errors import MalformedError
-from sealroom.tees.nvidia.xml_tree import MAX_ATTRIBUTES, MAX_DEPTH, MAX_DOCUMENT, MAX_ELEMENTS, MAX_TEXT, read_xml
+from sealroom.tees.nvidia.xml_tree import (
+    MAX_ATTRIBUTES,
+    MAX_DEPTH,
+    MAX_DOCUMENT,
+    MAX_ELEMENTS,
+    MAX_TAGS,
+    MAX_TEXT,
+    read_xml,
+)
 
 DOCUMENT = b"""<a xmlns="urn:u" xmlns:p="urn:p" x="1" p:x="2">\r\n one <p:b>t&amp;u</p:b><!-- no -->
 two<c xmlns=""><![CDATA[<&>]]>&#65;</c><p:b xmlns:p="urn:q"/></a>"""
@@ -109,6 +117,7 @@ def nested(depth):
 
 LIMITS = {
     "elements": (MAX_ELEMENTS, lambda count: b"<a>" + b"<b/>" * (count - 1) + b"</a>"),
+    "comments": (MAX_TAGS - 1, lambda count: b"<a>" + b"<!---->" * (count - 1) + b"</a>"),
     "depth": (MAX_DEPTH, nested),
     "attributes": (MAX_ATTRIBUTES, lambda count: b"<a " + b" ".join(b'x%d=""' % n for n in range(count)) + b"/>"),
     "an attribute's length": (MAX_TEXT, lambda size: b'<a x="' + b"x" * size + b'"/>'),
