@@ -58,6 +58,7 @@ class QuoteAttest:
     reset_count: int
     restart_count: int
     safe: int
+    """1: the clock never went back since it was last recorded; 0: it may have."""
     firmware_version: int
     selection: tuple[tuple[TpmHash, tuple[int, ...]], ...]
     """Banks in their order, and the PCRs of each in ascending order."""
@@ -82,7 +83,7 @@ def read_attest(raw: bytes) -> QuoteAttest:
     2. It is a quote, and not another thing that a TPM attests.
 
     Raises:
-        MalformedError: ``tpm.truncated``, ``tpm.trailing``, ``tpm.selection``.
+        MalformedError: ``tpm.truncated``, ``tpm.trailing``, ``tpm.selection``, ``tpm.clock``.
         UnverifiedError: ``tpm.magic``, ``tpm.not-a-quote``.
     """
     reader = TpmReader(raw, "the quote")
@@ -96,7 +97,7 @@ def read_attest(raw: bytes) -> QuoteAttest:
                               got=f"0x{kind:04x}", expected=f"0x{_QUOTE:04x}")  # fmt: skip
     attest = QuoteAttest(
         qualified_signer=reader.sized(), extra_data=reader.sized(), clock=reader.number(8),
-        reset_count=reader.number(4), restart_count=reader.number(4), safe=reader.number(1),
+        reset_count=reader.number(4), restart_count=reader.number(4), safe=_yes_no(reader),
         firmware_version=reader.number(8), selection=_selections(reader), pcr_digest=reader.sized(),
     )  # fmt: skip
     reader.end()
@@ -123,6 +124,13 @@ def read_signature(raw: bytes) -> TpmSignature:
         signature = TpmSignature(scheme=Scheme(scheme), digest=TpmHash(digest), rsa=reader.sized())
     reader.end()
     return signature
+
+
+def _yes_no(reader: TpmReader) -> int:
+    """TPMI_YES_NO (part 2, 9.2)."""
+    if (value := reader.number(1)) > 1:
+        raise MalformedError("tpm.clock", "the clock is neither safe nor unsafe", got=value, expected="0 or 1")
+    return value
 
 
 def _selections(reader: TpmReader) -> tuple[tuple[TpmHash, tuple[int, ...]], ...]:

@@ -64,9 +64,10 @@ def pcr_values(values: Any, attest: QuoteAttest, *, area: str) -> Pcrs:
     Raises:
         MalformedError: ``AREA.pcrs``.
     """
-    if len(attest.selection) != 1 or not isinstance(values, list) or len(values) > _MAX_PCRS:
-        raise MalformedError(f"{area}.pcrs", "the PCRs are no list for one bank", got=len(attest.selection))
-    bank, selected = attest.selection[0]
+    banks = [(bank, indices) for bank, indices in attest.selection if indices]  # some TPMs list every bank they have
+    if len(banks) != 1 or not isinstance(values, list) or len(values) > _MAX_PCRS:
+        raise MalformedError(f"{area}.pcrs", "the PCRs are no list for one bank", got=len(banks))
+    bank, selected = banks[0]
     found = [octets(value, f"pcrs {index}", area=area) for index, value in enumerate(values)]
     if any(len(value) != _SIZES[bank] for value in found):
         raise MalformedError(f"{area}.pcrs", "a PCR is not as long as its bank's digest", expected=bank.word)

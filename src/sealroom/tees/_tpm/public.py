@@ -7,12 +7,20 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.tees._tpm.reader import TpmReader
 
-__all__ = ["ATTESTATION_KEY", "TpmPublic", "read_public", "require_attestation_key"]
+__all__ = [
+    "ATTESTATION_KEY",
+    "TpmPublic",
+    "is_restricted",
+    "read_public",
+    "require_attestation_key",
+    "require_bound_to_tpm",
+]
 
 _RSA, _ECC, _NULL = 0x0001, 0x0023, 0x0010
 _FIXED_TPM, _FIXED_PARENT, _SENSITIVE_ORIGIN, _RESTRICTED, _SIGN = 1 << 1, 1 << 4, 1 << 5, 1 << 16, 1 << 18
 ATTESTATION_KEY = _FIXED_TPM | _FIXED_PARENT | _SENSITIVE_ORIGIN | _RESTRICTED | _SIGN
 """Never leaves its TPM, and signs nothing that looks like a quote unless the TPM made it."""
+_BOUND = ATTESTATION_KEY & ~_RESTRICTED
 _CURVES: dict[int, ec.EllipticCurve] = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1()}
 _DEFAULT_EXPONENT = 65537
 
@@ -54,10 +62,27 @@ def require_attestation_key(public: TpmPublic) -> None:
     Raises:
         UnverifiedError: ``tpm.key-attributes``.
     """
-    if public.attributes & ATTESTATION_KEY != ATTESTATION_KEY:
+    _require(public, ATTESTATION_KEY)
+
+
+def require_bound_to_tpm(public: TpmPublic) -> None:
+    """Raise unless the key was made in its TPM to sign, and never leaves it. It may sign other things than quotes.
+
+    Raises:
+        UnverifiedError: ``tpm.key-attributes``.
+    """
+    _require(public, _BOUND)
+
+
+def is_restricted(public: TpmPublic) -> bool:
+    """Whether it signs nothing that looks like a quote unless the TPM made it."""
+    return bool(public.attributes & _RESTRICTED)
+
+
+def _require(public: TpmPublic, bits: int) -> None:
+    if public.attributes & bits != bits:
         raise UnverifiedError("tpm.key-attributes", "the key may sign what no TPM made, or may leave its TPM",
-                              got=f"0x{public.attributes:08x}",
-                              expected=f"all bits of 0x{ATTESTATION_KEY:08x}")  # fmt: skip
+                              got=f"0x{public.attributes:08x}", expected=f"all bits of 0x{bits:08x}")  # fmt: skip
 
 
 def _rsa(reader: TpmReader) -> rsa.RSAPublicKey:
