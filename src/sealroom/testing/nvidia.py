@@ -182,8 +182,10 @@ class SimulatedGpu:
                        values=reference_values(self.family, "vbios", version))  # fmt: skip
 
     def ocsp(self, statuses: Mapping[int, bytes] | None = None) -> bytes:
-        """Answers about the three certificates between leaf and root; ``statuses``: other than good, by depth."""
-        return encode_cbor([self.answer(depth, status=(statuses or {}).get(depth, GOOD)) for depth in (1, 2, 3)])
+        """Answers about the three certificates between leaf and root and those of the reference values; ``statuses``:
+        other than good, of the first three, by depth."""
+        own = [self.answer(depth, status=(statuses or {}).get(depth, GOOD)) for depth in (1, 2, 3)]
+        return encode_cbor([*own, *(self.rim_answer(depth) for depth in range(3))])
 
     def answer(self, depth: int, **changes: object) -> bytes:
         """The answer about the certificate at ``depth`` (leaf 0); ``changes``: members of its `OcspForm`."""

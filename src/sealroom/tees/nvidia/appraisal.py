@@ -13,6 +13,7 @@ from sealroom.tees.nvidia.certificates import DeviceIdentity
 from sealroom.tees.nvidia.layout import NvidiaReport
 from sealroom.tees.nvidia.reference_values import Comparison, ReportFacts, compare, require_for_device
 from sealroom.tees.nvidia.rim import RIM_ROOTS, VerifiedRim, verify_rim
+from sealroom.x509_reader import Certificate
 
 __all__ = ["ReferenceVerdict", "compare_with_rims", "facts_of", "require_equal"]
 
@@ -28,6 +29,8 @@ class ReferenceVerdict:
     """``driver``, ``vbios``: reference values that this device needs and that did not come."""
     windows: tuple[Validity, ...]
     simulated: bool
+    chains: tuple[tuple[Certificate, ...], ...]
+    """Who signed what was compared: of each RIM the certificates, signer first."""
 
 
 def compare_with_rims(
@@ -58,6 +61,7 @@ def compare_with_rims(
         missing=tuple(kind for kind in wanted if kind not in found),
         windows=tuple(rim.validity for rim in found.values()),
         simulated=any(rim.root not in RIM_ROOTS for rim in found.values()),
+        chains=tuple(rim.certificates for rim in found.values()),
     )  # fmt: skip
 
 

@@ -86,17 +86,18 @@ def compare(
             device; ``nvidia.rim-nothing-to-compare``.
     """
     rims = [rim for rim in (driver, vbios) if rim is not None]
-    both = set(driver.measurements) & set(vbios.measurements) if driver and vbios else set()
+    both = driver.measurements.keys() & vbios.measurements.keys() if driver and vbios else set()
     if both:
         raise UnverifiedError("nvidia.rim-overlap", "driver and VBIOS both have a value at one index",
                               got=", ".join(f"index {index}" for index in sorted(both)))  # fmt: skip
     active = [(index, rim) for rim in rims for index in sorted(rim.measurements)]
-    wanted = [(index, rim) for index, rim in active if not _is_skipped(index, facts)]
+    off = {_NVDEC0_INDEX} if facts.nvdec0_status == DISABLED else set()
+    wanted = [(index, rim) for index, rim in active if index not in off]
     if not wanted:
         raise UnverifiedError("nvidia.rim-nothing-to-compare", "the reference values have nothing to compare with")
     return Comparison(
         compared=len(wanted),
-        skipped=tuple(index for index, _ in active if _is_skipped(index, facts)),
+        skipped=tuple([index for index, _ in active if index in off]),
         mismatches=tuple(_mismatches(measurements, wanted)),
     )
 
@@ -125,10 +126,6 @@ def require_for_device(rim: VerifiedRim, kind: str, facts: ReportFacts) -> None:
                               where=kind, got=rim.version, expected=version or f"no {kind}: a switch has none",
                               hint=f"take {facts.driver_rim_id if kind == 'driver' else facts.vbios_rim_id}",
                               )  # fmt: skip
-
-
-def _is_skipped(index: int, facts: ReportFacts) -> bool:
-    return index == _NVDEC0_INDEX and facts.nvdec0_status == DISABLED
 
 
 def _mismatches(measurements: Mapping[int, bytes], wanted: list[tuple[int, Rim]]) -> Iterator[Mismatch]:

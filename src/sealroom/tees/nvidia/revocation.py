@@ -1,10 +1,12 @@
-"""Stapled answers to whether a device's certificates were withdrawn (OCSP, RFC 6960).
+"""Stapled answers to whether certificates were withdrawn (OCSP, RFC 6960).
 
-NVIDIA's responder answers for the certificates between leaf and root: BROM, provisioner, identity CA. It knows
-nothing of the leaf, and asking for it gets no answer that says so. What did not come is told, and never good.
+NVIDIA's responder answers for a device's certificates between leaf and root (BROM, provisioner, identity CA), and for
+those of whoever signed reference values. It knows nothing of the leaf, and asking for it gets no answer that says so.
+What did not come is told, and never good.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -14,8 +16,7 @@ from sealroom.cbor import read_cbor
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Collateral, Validity
 from sealroom.tees._remembered import Remembered
-from sealroom.tees.nvidia.certificates import DeviceIdentity
-from sealroom.tees.nvidia.ocsp import OcspState, answers_for, verify_ocsp
+from sealroom.tees.nvidia.ocsp import OcspState, OcspStatus, answers_for, verify_ocsp
 from sealroom.x509_reader import Certificate
 
 __all__ = ["Revocation", "check_revocation", "stapled_answers"]
@@ -39,10 +40,17 @@ class Revocation:
 
 _ALWAYS = Validity(not_before=datetime.min.replace(tzinfo=UTC), not_after=datetime.max.replace(tzinfo=UTC))
 _REMEMBERED: Remembered[Revocation] = Remembered(64)
+_ANSWERS: Remembered[OcspStatus] = Remembered(256)
+"""By themselves too: devices of one machine share all of their issuers."""
 
 
-def check_revocation(device: DeviceIdentity, collateral: Collateral, *, at: datetime) -> Revocation:
-    """Check the answers in ``ocsp`` against the device's certificates between leaf and root.
+def check_revocation(chains: Sequence[Sequence[Certificate]], collateral: Collateral, *, at: datetime) -> Revocation:
+    """Check the answers in ``ocsp`` against every certificate of ``chains`` but the roots.
+
+    Args:
+        chains: verified, each certificate before its issuer. Not a device's leaf, of which no answer exists.
+        collateral: with ``ocsp``, or without.
+        at: the time to judge at, timezone-aware.
 
     Raises:
         MalformedError: ``nvidia.ocsp*``: not a list of answers.
@@ -52,18 +60,19 @@ def check_revocation(device: DeviceIdentity, collateral: Collateral, *, at: date
     # made from the answers, from the certificates that they are about, and from time through windows alone
     raw = collateral.items.get("ocsp")
     key = (None if raw is None else hashlib.sha256(raw).digest(),
-           *(certificate.fingerprint for certificate in device.certificates[1:]))  # fmt: skip
-    return _REMEMBERED.answer(key, at, lambda: _check(device, stapled_answers(collateral), at))
+           *(tuple(certificate.fingerprint for certificate in chain) for chain in chains))  # fmt: skip
+    return _REMEMBERED.answer(key, at, lambda: _check(chains, stapled_answers(collateral), at))
 
 
-def _check(device: DeviceIdentity, answers: tuple[bytes, ...], at: datetime) -> Revocation:
+def _check(chains: Sequence[Sequence[Certificate]], answers: tuple[bytes, ...], at: datetime) -> Revocation:
     good, unanswered, on_hold, windows = 0, [], [], []
-    for certificate, issuer in pairwise(device.certificates[1:]):
+    pairs = {one.fingerprint: (one, issuer) for chain in chains for one, issuer in pairwise(chain)}
+    for certificate, issuer in pairs.values():
         raw = next((answer for answer in answers if answers_for(answer, certificate)), None)
         if raw is None:
             unanswered.append(str(certificate.subject))
             continue
-        status = verify_ocsp(raw, certificate=certificate, issuer=issuer, at=at)
+        status = _verified(raw, certificate, issuer, at)
         windows.append(status.validity)
         match status.state:
             case OcspState.GOOD:
@@ -76,6 +85,11 @@ def _check(device: DeviceIdentity, answers: tuple[bytes, ...], at: datetime) -> 
                 raise _revoked(certificate, status.reason)
     return Revocation(checked=good, unanswered=tuple(unanswered), on_hold=tuple(on_hold),
                       validity=reduce(Validity.meet, windows, _ALWAYS))  # fmt: skip
+
+
+def _verified(raw: bytes, certificate: Certificate, issuer: Certificate, at: datetime) -> OcspStatus:
+    key = (hashlib.sha256(raw).digest(), certificate.fingerprint, issuer.fingerprint)
+    return _ANSWERS.answer(key, at, lambda: verify_ocsp(raw, certificate=certificate, issuer=issuer, at=at))
 
 
 def stapled_answers(collateral: Collateral) -> tuple[bytes, ...]:

@@ -43,9 +43,10 @@ def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collatera
     2. The signature over request and response holds under the leaf's key.
     3. The firmware's digest in the report is the one in the leaf. Reports of driver 535 have none; then there is
        nothing to compare, and `claims` says so.
-    4. Revocation answers, if ``ocsp`` came: each is authentic and in its window, none says revoked.
-    5. Reference values, if ``driver_rim`` or ``vbios_rim`` came: authentic, for this device and these versions, and
+    4. Reference values, if ``driver_rim`` or ``vbios_rim`` came: authentic, for this device and these versions, and
        equal at every index that they speak of. What did not come is an outcome of its own, and never a match.
+    5. Revocation answers, if ``ocsp`` came, about the device's certificates and those of the reference values: each
+       is authentic and in its window, none says revoked.
 
     Not checked here: the nonce (the verifier knows which it gave), and what a policy may want.
 
@@ -66,9 +67,9 @@ def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collatera
     # 3.
     _require_fwid(evidence, device)
     # 4.
-    revocation = check_revocation(device, collateral, at=at)
-    # 5.
     references = compare_with_rims(evidence.report, device, collateral, roots=roots, at=at)
+    # 5.
+    revocation = check_revocation((device.certificates[1:], *references.chains), collateral, at=at)
     validity = device.validity.meet(revocation.validity)
     for window in references.windows:
         validity = validity.meet(window)

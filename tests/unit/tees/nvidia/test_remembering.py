@@ -168,7 +168,7 @@ def test_the_oldest_goes_first():
     assert list(memory._verdicts) == ["b", "c"]
 
 
-@pytest.mark.parametrize(("status", "checked", "flag"), [(GOOD, 3, None), (UNKNOWN, 2, "revocation_not_checked")])
+@pytest.mark.parametrize(("status", "checked", "flag"), [(GOOD, 6, None), (UNKNOWN, 5, "revocation_not_checked")])
 def test_an_answer_that_knows_nothing_counts_as_none(status, checked, flag, gpu, honest, roots):
     """Cold and warm: the count of certificates that somebody called good is in what a policy sees."""
     parts = honest | {"ocsp": gpu.ocsp({2: status})}
