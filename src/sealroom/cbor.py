@@ -10,6 +10,7 @@ Our own formats are read by `collateral.deterministic_cbor`, which takes one enc
 import math
 import struct
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeAlias
 
 from sealroom.errors import MalformedError, MisuseError
@@ -64,26 +65,38 @@ def read_cbor_prefix(
     return value, raw[reader.offset :]
 
 
-def encode_cbor(value: CborValue) -> bytes:  # noqa: PLR0911 - one row for each type
+def encode_cbor(value: CborValue) -> bytes:
     """The deterministic encoding of ``value`` (RFC 8949 section 4.2.1); floats are not written."""
+    parts: list[bytes] = []
+    _write(value, parts)
+    return b"".join(parts)
+
+
+def _write(value: CborValue, parts: list[bytes]) -> None:
+    """Add the encoding of ``value`` to ``parts``: what is large is copied once, when they are joined."""
     if isinstance(value, bytes):
-        return cbor_head(_BYTES, len(value)) + value
-    if isinstance(value, str):
-        return cbor_head(_TEXT, len(text := value.encode())) + text
-    if value is None or isinstance(value, bool):
-        return bytes([_SIMPLE << 5 | (_NULL if value is None else _TRUE if value else _FALSE)])
-    match value:
-        case int():
-            return cbor_head(_UINT, value) if value >= 0 else cbor_head(_NEGATIVE, -1 - value)
-        case list():
-            return cbor_head(_ARRAY, len(value)) + b"".join(map(encode_cbor, value))
-        case dict():
-            pairs = sorted([(encode_cbor(key), encode_cbor(item)) for key, item in value.items()])
-            return cbor_head(_MAP, len(value)) + b"".join([part for pair in pairs for part in pair])
-        case Tagged():
-            return cbor_head(_TAG, value.tag) + encode_cbor(value.value)
-        case _:
-            raise MisuseError("cbor.not-written", "a value of this type is not written", got=type(value).__name__)
+        parts += (cbor_head(_BYTES, len(value)), value)
+    elif isinstance(value, str):
+        text = value.encode()
+        parts += (cbor_head(_TEXT, len(text)), text)
+    elif value is None or isinstance(value, bool):
+        parts.append(bytes([_SIMPLE << 5 | (_NULL if value is None else _TRUE if value else _FALSE)]))
+    elif isinstance(value, int):
+        parts.append(cbor_head(_UINT, value) if value >= 0 else cbor_head(_NEGATIVE, -1 - value))
+    elif isinstance(value, list):
+        parts.append(cbor_head(_ARRAY, len(value)))
+        for item in value:
+            _write(item, parts)
+    elif isinstance(value, dict):
+        parts.append(cbor_head(_MAP, len(value)))
+        for name, item in sorted([(encode_cbor(key), item) for key, item in value.items()], key=itemgetter(0)):
+            parts.append(name)
+            _write(item, parts)
+    elif isinstance(value, Tagged):
+        parts.append(cbor_head(_TAG, value.tag))
+        _write(value.value, parts)
+    else:
+        raise MisuseError("cbor.not-written", "a value of this type is not written", got=type(value).__name__)
 
 
 def cbor_head(major: int, number: int) -> bytes:
