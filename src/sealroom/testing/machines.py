@@ -49,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
     "tdx+h100x8": Kind(cpu_module="machine_tdx", gpus="h100x8"),
     "snp+b200x8": Kind(cpu_module="machine_snp", gpus="b200x8"),
     "nitro": Kind(cpu_module="machine_nitro"),
+    "tpm": Kind(cpu_module="machine_tpm"),
 }
 """By the name that commands have for it."""
 
