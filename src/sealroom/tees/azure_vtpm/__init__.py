@@ -5,7 +5,7 @@
                  runtime_data: what it binds        ↑ the quote of the vTPM, by the key that is bound
     raw (JWT)  ─layout.parse→ AzureEvidence ─maa→ VerifiedMaa: what Microsoft's own service says of the same
 
-The hardware's report is made at boot and binds the vTPM's key; only the quote is fresh. `collect` is not here yet.
+The hardware's report is made at boot and binds the vTPM's key; only the quote is fresh.
 Sources: Microsoft, "Guest attestation for confidential VMs"; kinvolk/azure-cvm-tooling; OpenHCL's igvm_attest.
 """
 

@@ -5,22 +5,27 @@ quote carries (extraData). Of a token, measurements are the hardware's, under it
 the user data of ``x-ms-runtime``, or nothing: a token without it binds no key of the caller's.
 
     secure_boot_off   the VM's firmware starts unsigned software
+    sha1_bank         the PCRs are of SHA-1, for which two logs can be made that give the same value
     debug             the service says that the guest may be debugged
     token             a service's word, and no evidence
     not_compliant     the service does not call the guest compliant
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import CLAIMED, Claims, Evidence, Tee, Verified
 from sealroom.tees._token import member
+from sealroom.tees._tpm.attest import TpmHash
+from sealroom.tees._tpm.event_log import log_details, log_flags
 from sealroom.tees.azure_vtpm.verify import VerifiedAzure, VerifiedMaa
 
 __all__ = ["claims"]
 
 _AREA = "azure-vtpm"
+_CAPITAL = re.compile(r"(?<!^)(?<![-_])([A-Z])")
 _TDX = {"tdx_mrtd": "mr_td", "tdx_rtmr0": "rtmr0", "tdx_rtmr1": "rtmr1", "tdx_rtmr2": "rtmr2", "tdx_rtmr3": "rtmr3",
         "tdx_mrseam": "mr_seam", "tdx_mrconfigid": "mr_config_id", "tdx_report_data": "report_data"}  # fmt: skip
 _SNP = {"x-ms-sevsnpvm-launchmeasurement": "measurement", "x-ms-sevsnpvm-hostdata": "host_data",
@@ -43,33 +48,44 @@ def claims(verified: Verified[Evidence]) -> Claims:
     guest, inner = verified.guest, verified.inner
     (bank, values), *_ = guest.pcrs.items()
     secure_boot = guest.runtime.configuration.get("secure-boot")
-    details = {name.replace("-", "_"): value for name, value in guest.runtime.configuration.items()}
+    flags = {"secure_boot_off": secure_boot is not True, "sha1_bank": bank is TpmHash.SHA1}
+    disproved = log_flags(verified.log) if verified.log and verified.log.secure_boot is False else frozenset()
     return Claims(
         tee=Tee.AZURE_VTPM, hardware_model=f"Azure {inner.tee} {inner.hardware_model}",
         measurements={f"pcr{index:02d}": value for index, value in values.items()},
         report_data=guest.attest.extra_data, tcb=inner.tcb, debug=inner.debug, migratable=inner.migratable,
         tcb_status=inner.tcb_status, tcb_date=inner.tcb_date, advisories=inner.advisories,
-        flags=frozenset() if secure_boot is True else frozenset({"secure_boot_off"}), signer="HCLAkPub",
+        flags=frozenset(name for name, holds in flags.items() if holds) | disproved, signer="HCLAkPub",
         device_id=inner.device_id,
-        details={**{name: int(value) if isinstance(value, bool) else value for name, value in details.items()},
-                 "pcr_bank": bank.word, "hcl_version": guest.hcl.version, "inner_tee": inner.tee.value,
-                 "user_data": guest.runtime.user_data or "", "reset_count": guest.attest.reset_count},
+        details={**_configuration(guest.runtime.configuration), "pcr_bank": bank.word,
+                 "hcl_version": guest.hcl.version, "inner_tee": inner.tee.value, **log_details(verified.log),
+                 "user_data": guest.runtime.user_data or "", "reset_count": guest.attest.reset_count,
+                 **{name: inner.details[name] for name in ("vmpl",) if name in inner.details}},
         root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED, inner=inner,
     )  # fmt: skip
+
+
+def _configuration(said: Mapping[str, str | bool | int]) -> dict[str, str | int]:
+    """``vmUniqueId`` as ``vm_unique_id``, ``secure-boot`` as ``secure_boot``: 1 or 0."""
+    return {
+        _CAPITAL.sub(r"_\1", name).lower().replace("-", "_"): int(value) if isinstance(value, bool) else value
+        for name, value in said.items()
+    }
 
 
 def _of_token(verified: VerifiedMaa) -> Claims:
     token = verified.evidence.token
     said: Mapping[str, Any] = token.claims if token else {}
     body = member(said, "x-ms-isolation-tee", kind=dict, area=_AREA) or said
-    debug = any(body.get(name) not in {None, False} for name in _DEBUG) or said.get("dbgstat") == "enabled"
+    debug = any(_holds(body, name) for name in _DEBUG) or said.get("dbgstat") == "enabled"
     compliance = body.get("x-ms-compliance-status")
     flags = {"token": True, "debug": debug, "not_compliant": compliance != "azure-compliant-cvm"}
     return Claims(
         tee=Tee.AZURE_VTPM, hardware_model=f"Azure {body.get('x-ms-attestation-type', 'unknown')}",
-        measurements={name: _octets(body, claim) for claim, name in (_TDX | _SNP).items() if claim in body},
-        report_data=_user_data(said), tcb={}, debug=debug,
-        migratable=any(body.get(name) not in {None, False} for name in _MIGRATABLE),
+        measurements={name: _octets(body, claim) for claim, name in (_TDX | _SNP).items()
+                      if body.get(claim) is not None},
+        report_data=_user_data(said, body), tcb={}, debug=debug,
+        migratable=any(_holds(body, name) for name in _MIGRATABLE),
         tcb_status=member(said, "attester_tcb_status", kind=str, area=_AREA), tcb_date=None, advisories=(),
         flags=frozenset(name for name, holds in flags.items() if holds), signer="MAA", device_id=None,
         details={"issuer": str(said.get("iss")), "attestation_type": str(body.get("x-ms-attestation-type")),
@@ -78,9 +94,15 @@ def _of_token(verified: VerifiedMaa) -> Claims:
     )  # fmt: skip
 
 
-def _user_data(said: Mapping[str, Any]) -> bytes:
-    text = member(said, "x-ms-runtime", "user-data", kind=str, area=_AREA)
-    return b"" if text is None else _hex(text, "x-ms-runtime.user-data")
+def _holds(body: Mapping[str, Any], claim: str) -> bool:
+    """Whether a weakness may be there: what is said in other words than ``false`` counts as said."""
+    return body.get(claim) is not None and body[claim] is not False
+
+
+def _user_data(said: Mapping[str, Any], body: Mapping[str, Any]) -> bytes:
+    """The one value, at the top or with the hardware's claims; of two that differ, none."""
+    texts = {member(claims, "x-ms-runtime", "user-data", kind=str, area=_AREA) for claims in (said, body)} - {None}
+    return _hex(texts.pop(), "x-ms-runtime.user-data") if len(texts) == 1 else b""
 
 
 def _octets(body: Mapping[str, Any], claim: str) -> bytes:

@@ -33,6 +33,7 @@ class AzureGuest:
     pcrs: Pcrs = field(repr=False)
     vcek: bytes | None = field(repr=False)
     td_quote: bytes | None = field(repr=False)
+    event_log: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +66,29 @@ def _guest(raw: bytes) -> AzureGuest:
     if document["version"] not in {1, 2}:
         raise MalformedError("azure-vtpm.evidence", "the evidence is of another version", got=document["version"],
                              expected="1 or 2")  # fmt: skip
+    if document.get("additional_evidence"):
+        raise MalformedError("azure-vtpm.evidence", "further evidence came along that is not verified here",
+                             where="additional_evidence", hint="devices' evidence goes beside this, under their own "
+                             "names")  # fmt: skip
     quoted = require_members(document["tpm_quote"], must=_QUOTE, may=frozenset(), area=_AREA)
     message = octets(quoted["message"], "message", area=_AREA)
     attest = read_attest(message)
     hcl = read_hcl(octets(document["hcl_report"], "hcl_report", area=_AREA))
+    _require_own_parts(document, hcl.inner)
     return AzureGuest(
         hcl=hcl, runtime=read_runtime_data(hcl.runtime_data), message=message, attest=attest,
         signature=signature_of(octets(quoted["signature"], "signature", area=_AREA)),
         pcrs=pcr_values(quoted["pcrs"], attest, area=_AREA), vcek=_optional(document, "vcek"),
-        td_quote=_optional(document, "td_quote"),
+        td_quote=_optional(document, "td_quote"), event_log=_optional(document, "event_log"),
     )  # fmt: skip
+
+
+def _require_own_parts(document: Mapping[str, Any], inner: Tee) -> None:
+    """What belongs to the other kind of hardware would be looked at by nobody."""
+    foreign = "td_quote" if inner is Tee.SNP else "vcek"
+    if document.get(foreign) is not None:
+        raise MalformedError("azure-vtpm.evidence", f"the report is of {inner.value}, and {foreign} is not",
+                             where=foreign)  # fmt: skip
 
 
 def signature_of(raw: bytes) -> TpmSignature:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sealroom.errors import UnverifiedError
 from sealroom.evidence import VERIFIED, Claims, Collateral, Tee, TrustRoots, Verified
 from sealroom.tees._token import verify_token
+from sealroom.tees._tpm.event_log import ReplayedLog, verify_log
 from sealroom.tees._tpm.quote import require_pcrs, require_signature
 from sealroom.tees.azure_vtpm.hcl import require_bound, tdreport_data
 from sealroom.tees.azure_vtpm.layout import AzureEvidence, AzureGuest
@@ -22,6 +23,7 @@ class VerifiedAzure(Verified[AzureEvidence]):
     guest: AzureGuest
     inner: Claims
     """What the hardware itself said."""
+    log: ReplayedLog | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ def verify(
        with its collateral; a VCEK may come with the evidence.
     2. Its report data is the hash of exactly the runtime data.
     3. The key that the runtime data names signed the vTPM's quote.
-    4. The quote's digest is that of the PCRs that came.
+    4. The quote's digest is that of the PCRs that came; an event log, if one came, leads to them.
 
     Of a token: `_token.verify_token`.
 
@@ -60,8 +62,10 @@ def verify(
     require_bound(guest.hcl, inner.report_data)
     # 3. and 4.
     require_quote(guest)
+    log = verify_log(guest.event_log or collateral.items.get("event_log"), guest.pcrs)
     return VerifiedAzure(evidence=evidence, root=inner.root, simulated=inner.simulated, validity=inner.validity,
-                         guest=guest, inner=inner, warrant=VERIFIED)  # fmt: skip
+                         guest=guest, inner=inner, log=log,
+                         warrant=VERIFIED)  # fmt: skip
 
 
 def require_quote(guest: AzureGuest) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sealroom.der import CONTEXT_0, INTEGER, SEQUENCE, read_whole
+from sealroom.der import CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, read_whole
+from sealroom.errors import UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.x509_chain import VerifiedChain, verify_chain
 from sealroom.x509_reader import Certificate, SignatureScheme
@@ -22,9 +23,11 @@ GCE_ROOTS: Mapping[bytes, str] = {
 _SCHEMES = frozenset({SignatureScheme.RSA_PKCS1_SHA256, SignatureScheme.RSA_PKCS1_SHA384,
                       SignatureScheme.RSA_PKCS1_SHA512, SignatureScheme.ECDSA_SHA256,
                       SignatureScheme.ECDSA_SHA384})  # fmt: skip
-_UNDERSTOOD = frozenset({"2.5.29.37", "2.5.29.17"})
-"""Extended key usage and alternative name of an endorsed key: they say that it is a TPM's, and are critical in
-certificates of the older CA."""
+_USAGE, _ALTERNATIVE_NAME = "2.5.29.37", "2.5.29.17"
+_UNDERSTOOD = frozenset({_USAGE, _ALTERNATIVE_NAME})
+"""Critical in certificates of the older CA: what the key is for is looked at here; the name is the TPM's maker's."""
+_TPM_KEYS = frozenset({"2.23.133.8.1", "2.23.133.8.3"})
+"""TCG's usages of endorsement and of attestation keys; Google's attestation keys have the first."""
 _INSTANCE = "1.3.6.1.4.1.11129.2.1.21"
 _UTF8, _MAX_TEXT = 0x0C, 256
 
@@ -44,10 +47,15 @@ def verify_ak_certificate(leaf: bytes, issuers: bytes, *, roots: TrustRoots, at:
     """Verify the certificate up to one of Google's roots (or a simulated one that ``roots`` names) at ``at``.
 
     Raises:
-        MalformedError, UnverifiedError: ``x509.*``.
+        MalformedError, UnverifiedError: ``x509.*``; ``gcp.ak-usage``: the key is for something that is no TPM's.
     """
-    return verify_chain(leaf, issuers, anchors=frozenset(GCE_ROOTS) | roots.insecure_simulated, schemes=_SCHEMES,
-                        at=at, understood=_UNDERSTOOD)  # fmt: skip
+    chain = verify_chain(leaf, issuers, anchors=frozenset(GCE_ROOTS) | roots.insecure_simulated, schemes=_SCHEMES,
+                         at=at, understood=_UNDERSTOOD)  # fmt: skip
+    usages = _usages(chain.leaf)
+    if usages is not None and not usages <= _TPM_KEYS:
+        raise UnverifiedError("gcp.ak-usage", "the certificate is of a key for something else than attestation",
+                              got=", ".join(sorted(usages)), expected=" or ".join(sorted(_TPM_KEYS)))  # fmt: skip
+    return chain
 
 
 def read_instance(certificate: Certificate) -> Instance | None:
@@ -65,6 +73,16 @@ def read_instance(certificate: Certificate) -> Instance | None:
     name = _text(reader.take(_UTF8).content)
     reader.take_if(CONTEXT_0)
     return Instance(zone=zone, project_number=number, project_id=project, instance_id=instance, instance_name=name)
+
+
+def _usages(certificate: Certificate) -> frozenset[str] | None:
+    extension = certificate.extensions.get(_USAGE)
+    if extension is None:
+        return None
+    reader, found = read_whole(extension.value, SEQUENCE).reader(), set()
+    while not reader.at_end():
+        found.add(reader.take(OBJECT_IDENTIFIER).oid())
+    return frozenset(found)
 
 
 def _text(raw: bytes) -> str:

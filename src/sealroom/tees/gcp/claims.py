@@ -5,11 +5,15 @@ measurement is ``image_digest``, and ``report_data`` the one nonce (the bytes of
 text as it is); of several nonces, none, since nobody could say which binds.
 
     debug              the debug image, or a debugger since boot
-    secure_boot_off    the token says so
+    secure_boot_off    the token says so, or the vTPM's event log does not say that it is on
     token              a service's word, and no evidence
     not_stable         the image has no support attribute STABLE
     env_or_args_set    who started the workload gave it environment or arguments of their own
+    not_confidential_space  a token of the same service on another kind of VM
     no_hardware_proof  a vTPM alone: nothing here proves that memory is encrypted
+    sha1_bank          no stronger bank than SHA-1 was quoted: two logs can give one value
+
+The hardware's own report, where one came, is ``inner``; like Google's root it must be one that a policy takes.
 """
 
 from collections.abc import Mapping
@@ -19,13 +23,13 @@ from sealroom.errors import MisuseError
 from sealroom.evidence import CLAIMED, Claims, Evidence, Tee, Verified
 from sealroom.tees._token import member
 from sealroom.tees._tpm.attest import TpmHash
+from sealroom.tees._tpm.event_log import log_details, log_flags, strongest_bank
 from sealroom.tees.gcp.layout import GcpQuote
 from sealroom.tees.gcp.verify import VerifiedSpace, VerifiedVtpm
 
 __all__ = ["claims"]
 
-_BANKS = (TpmHash.SHA512, TpmHash.SHA384, TpmHash.SHA256, TpmHash.SHA1)
-_NO_DEBUG = "disabled-since-boot"
+_NO_DEBUG, _SPACE = "disabled-since-boot", "CONFIDENTIAL_SPACE"
 
 
 def claims(verified: Verified[Evidence]) -> Claims:
@@ -39,18 +43,28 @@ def claims(verified: Verified[Evidence]) -> Claims:
         return _of_token(verified)
     if not isinstance(verified, VerifiedVtpm):
         raise MisuseError("gcp.other-tee", "this is no verified VM of Google's", got=type(verified).__name__)
-    quote = min(verified.vtpm.quotes, key=lambda one: _BANKS.index(one.bank))
+    inner = verified.inner
+    bank = strongest_bank({one.bank: {} for one in verified.vtpm.quotes})
+    quote = next(one for one in verified.vtpm.quotes if one.bank is bank)
     instance = verified.instance
     named: dict[str, str | int] = {} if instance is None else {
         "zone": instance.zone, "project_id": instance.project_id, "project_number": instance.project_number,
         "instance_id": instance.instance_id, "instance_name": instance.instance_name,
     }  # fmt: skip
     return Claims(
-        tee=Tee.GCP, hardware_model="GCE vTPM", measurements=_pcrs(quote), report_data=quote.attest.extra_data,
-        tcb={}, debug=False, migratable=True, tcb_status=None, tcb_date=None, advisories=(),
-        flags=frozenset({"no_hardware_proof"}), signer="AK", device_id=None,
-        details={"pcr_bank": quote.bank.word, "reset_count": quote.attest.reset_count, **named},
-        root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED,
+        tee=Tee.GCP, hardware_model="GCE vTPM" if inner is None else f"GCE {inner.tee} {inner.hardware_model}",
+        measurements=_pcrs(quote), report_data=quote.attest.extra_data,
+        tcb=inner.tcb if inner else {}, debug=inner is not None and inner.debug,
+        migratable=inner is None or inner.migratable, tcb_status=inner.tcb_status if inner else None,
+        tcb_date=inner.tcb_date if inner else None, advisories=inner.advisories if inner else (),
+        flags=frozenset(name for name, holds in {"no_hardware_proof": inner is None,
+                                                 "sha1_bank": bank is TpmHash.SHA1}.items() if holds)
+        | log_flags(verified.log),
+        signer="AK", device_id=inner.device_id if inner else None,
+        details={"pcr_bank": quote.bank.word, "reset_count": quote.attest.reset_count,
+                 **log_details(verified.log), **named,
+                 **({} if inner is None else {"inner_tee": inner.tee.value})},
+        root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED, inner=inner,
     )  # fmt: skip
 
 
@@ -67,18 +81,19 @@ def _of_token(verified: VerifiedSpace) -> Claims:
     overridden = any(member(said, "submods", "container", name, kind=kind, area="gcp")
                      for name, kind in (("env_override", dict), ("cmd_override", list)))  # fmt: skip
     flags = {"token": True, "debug": debug, "secure_boot_off": said.get("secboot") is not True,
-             "not_stable": "STABLE" not in support, "env_or_args_set": overridden}  # fmt: skip
+             "not_stable": "STABLE" not in support, "env_or_args_set": overridden,
+             "not_confidential_space": said.get("swname") != _SPACE}  # fmt: skip
     return Claims(
         tee=Tee.GCP, hardware_model=_text(said, "hwmodel") or "unknown",
         measurements={"image_digest": _image(digest)} if digest else {}, report_data=_nonce(said), tcb={},
         debug=debug, migratable=False, tcb_status=_text(said, "tdx", "gcp_attester_tcb_status"), tcb_date=None,
         advisories=(), flags=frozenset(name for name, holds in flags.items() if holds), signer="Confidential Space",
-        device_id=None, details=_details(said, support), root=verified.root, simulated=verified.simulated,
+        device_id=None, details=_details(said), root=verified.root, simulated=verified.simulated,
         validity=verified.validity, warrant=CLAIMED,
     )  # fmt: skip
 
 
-def _details(said: Mapping[str, Any], support: list[Any]) -> dict[str, str | int]:
+def _details(said: Mapping[str, Any]) -> dict[str, str | int]:
     audience = said.get("aud")
     found = {
         "issuer": _text(said, "iss"), "audience": audience if isinstance(audience, str) else None,
@@ -86,8 +101,11 @@ def _details(said: Mapping[str, Any], support: list[Any]) -> dict[str, str | int
         _text(said, "submods", "container", "image_digest"),
         "image_reference": _text(said, "submods", "container", "image_reference"),
         "project_id": _text(said, "submods", "gce", "project_id"), "zone": _text(said, "submods", "gce", "zone"),
+        "project_number": _text(said, "submods", "gce", "project_number"),
+        "instance_id": _text(said, "submods", "gce", "instance_id"), "hardware": _text(said, "hwmodel"),
+        "service_accounts": _words(said, "google_service_accounts"),
         "instance_name": _text(said, "submods", "gce", "instance_name"),
-        "support_attributes": " ".join(sorted(str(one) for one in support)) or None,
+        "support_attributes": _words(said, "submods", "confidential_space", "support_attributes"),
     }  # fmt: skip
     return {name: value for name, value in found.items() if value is not None}
 
@@ -95,6 +113,12 @@ def _details(said: Mapping[str, Any], support: list[Any]) -> dict[str, str | int
 def _text(said: Mapping[str, Any], *path: str) -> str | None:
     value = member(said, *path, kind=str, area="gcp")
     return None if value is None else str(value)
+
+
+def _words(said: Mapping[str, Any], *path: str) -> str | None:
+    """A list of texts as one, in order of the alphabet; None if it is empty or not there."""
+    found = member(said, *path, kind=list, area="gcp") or []
+    return " ".join(sorted(str(one) for one in found)) or None
 
 
 def _nonce(said: Mapping[str, Any]) -> bytes:

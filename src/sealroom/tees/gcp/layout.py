@@ -8,11 +8,15 @@ from sealroom.jose import Jwt, parse_jwt
 from sealroom.tees._tpm.attest import QuoteAttest, TpmHash, TpmSignature, read_attest, read_signature
 from sealroom.tees._tpm.public import TpmPublic, read_public
 from sealroom.tees._tpm.quote import Pcrs
+from sealroom.tees.gcp.inner import HardwareReport, read_hardware
 from sealroom.tees.gcp.protobuf import Message, read_message
 
 __all__ = ["GcpEvidence", "GcpQuote", "VtpmAttestation", "parse"]
 
 _AK_PUB, _QUOTES, _EVENT_LOG, _AK_CERT, _INTERMEDIATES = 1, 2, 3, 6, 7
+_KNOWN = frozenset(range(1, 10))
+"""Fields of attest.proto. Beside those read here: who says which instance it is (4, the certificate says it under
+signature) and a log of what software measured (5), neither of which says anything in the claims."""
 _MAX_SIZE = 4 * 1024 * 1024
 _MAX_QUOTES = 8
 
@@ -38,6 +42,8 @@ class VtpmAttestation:
     certificate: bytes = field(repr=False)
     """Of the attestation key, DER; empty: none."""
     intermediates: tuple[bytes, ...] = field(repr=False)
+    hardware: HardwareReport | None
+    """What the silicon says of the same VM."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +75,16 @@ def _attestation(raw: bytes) -> VtpmAttestation:
     if not 0 < len(raw) <= _MAX_SIZE:
         raise MalformedError("gcp.attestation", "the attestation is empty or too large", got=f"{len(raw)} bytes")
     message = read_message(raw)
+    if foreign := message.numbers - _KNOWN:
+        raise MalformedError("gcp.attestation", "the attestation has a part that is not known here, so nobody would "
+                             "look at it", where=f"field {min(foreign)}")  # fmt: skip
     quotes = [_quote(read_message(one)) for one in message.all_octets(_QUOTES)]
     if not 1 <= len(quotes) <= _MAX_QUOTES or len({quote.bank for quote in quotes}) != len(quotes):
         raise MalformedError("gcp.attestation", "the attestation has not one quote for each bank", got=len(quotes))
     return VtpmAttestation(
         public=read_public(message.octets(_AK_PUB)), quotes=tuple(quotes), event_log=message.octets(_EVENT_LOG),
         certificate=message.octets(_AK_CERT), intermediates=tuple(message.all_octets(_INTERMEDIATES)),
+        hardware=read_hardware(message),
     )  # fmt: skip
 
 

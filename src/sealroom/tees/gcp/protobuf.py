@@ -1,10 +1,12 @@
-"""As much of Protocol Buffers as an attestation needs: fields by number, of the two wire types that it uses."""
+"""As much of Protocol Buffers as an attestation needs: fields by number, of the two wire types that it uses; read
+and, by collectors and minting, written.
+"""
 
 from collections.abc import Mapping
 
 from sealroom.errors import MalformedError
 
-__all__ = ["Message", "read_message"]
+__all__ = ["Message", "number_field", "octets_field", "read_message"]
 
 _VARINT, _LENGTH = 0, 2
 _MAX_FIELDS = 4096
@@ -15,6 +17,11 @@ class Message:
 
     def __init__(self, fields: Mapping[int, list[int | bytes]]) -> None:
         self._fields = fields
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Of the fields that are there."""
+        return frozenset(self._fields)
 
     def octets(self, number: int) -> bytes:
         """The one byte string, text or message under ``number``; empty if there is none (as the format has it)."""
@@ -64,6 +71,24 @@ def read_message(raw: bytes) -> Message:
             raise _bad("a field has no number, or there are too many", number)
         fields.setdefault(number, []).append(value)
     return Message(fields)
+
+
+def number_field(number: int, value: int) -> bytes:
+    """An unsigned number; nothing for 0, as the format has it."""
+    return _written(number << 3 | _VARINT) + _written(value) if value else b""
+
+
+def octets_field(number: int, value: bytes) -> bytes:
+    """A byte string, a text or a message, empty or not."""
+    return _written(number << 3 | _LENGTH) + _written(len(value)) + value
+
+
+def _written(value: int) -> bytes:
+    octets = bytearray()
+    while value > 0x7F:
+        octets.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*octets, value))
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:

@@ -1,22 +1,29 @@
 """Is this what a VM of Google's, or Google's Confidential Space service, said?"""
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sealroom.errors import UnverifiedError
-from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
+from sealroom.evidence import VERIFIED, Claims, Collateral, Tee, TrustRoots, Verified
+from sealroom.pem import as_pem
 from sealroom.tees._token import verify_token
+from sealroom.tees._tpm.event_log import ReplayedLog, verify_log
 from sealroom.tees._tpm.public import require_attestation_key
 from sealroom.tees._tpm.quote import require_pcrs, require_signature
 from sealroom.tees.gcp.certificates import GCE_ROOTS, Instance, read_instance, verify_ak_certificate
+from sealroom.tees.gcp.inner import HardwareReport
 from sealroom.tees.gcp.layout import GcpEvidence, VtpmAttestation
+from sealroom.x509_chain import VerifiedChain
+from sealroom.x509_reader import read_certificate
 
 __all__ = ["CONFIDENTIAL_SPACE", "VerifiedSpace", "VerifiedVtpm", "require_quotes", "verify"]
 
 CONFIDENTIAL_SPACE = ("https://confidentialcomputing.googleapis.com",)
+_REPORT_DATA = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +32,9 @@ class VerifiedVtpm(Verified[GcpEvidence]):
 
     vtpm: VtpmAttestation
     instance: Instance | None
+    log: ReplayedLog | None
+    inner: Claims | None
+    """What the hardware itself said, if it was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +48,20 @@ def verify(
     """Verify a vTPM attestation, or a Confidential Space token.
 
     0. Structures and sizes: done by `layout.parse`.
-    1. The attestation key's certificate leads, through ``ak_issuers`` of the collateral, to one of Google's roots.
+    1. The attestation key's certificate leads to one of Google's roots: through ``ak_issuers`` of the collateral, or
+       without it through the certificates that the attestation brings.
     2. Its key is the one that the attestation names, and that one signs only what a TPM made.
     3. Each quote is signed by it, is over the values of its own bank, and all answer one nonce.
+    4. The event log, if one came, leads to those values.
+    5. The hardware's own report, if one came, holds by the verifier of its TEE, and answers the same nonce.
 
     Of a token: `_token.verify_token`.
 
+    The hardware's report names no vTPM and the vTPM no hardware: go-tpm-tools joins them by the nonce alone
+    (client/attest.go), and so does this. That both are of one VM is Google's word.
+
     Raises:
-        MalformedError, UnverifiedError: ``gcp.*``, ``tpm.*``, ``x509.*``: a step does not hold.
+        MalformedError, UnverifiedError: ``gcp.*``, ``tpm.*``, ``x509.*``, or of the inner TEE: a step does not hold.
     """
     if evidence.token is not None:
         token = verify_token(
@@ -55,20 +71,22 @@ def verify(
                              validity=token.validity, warrant=VERIFIED)  # fmt: skip
     vtpm = evidence.vtpm
     assert vtpm is not None  # noqa: S101 - one of the two, by `GcpEvidence`
-    # 1.
-    if not vtpm.certificate:
-        raise UnverifiedError("gcp.no-ak-certificate", "the attestation brings no certificate of its key")
-    chain = verify_ak_certificate(vtpm.certificate, collateral.require("ak_issuers"), roots=roots, at=at)
-    # 2.
-    spki = vtpm.public.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if not hmac.compare_digest(spki, chain.leaf.public_key):
-        raise UnverifiedError("gcp.ak", "the certificate is of another key than the attestation's")
-    require_attestation_key(vtpm.public)
+    # 1. and 2.
+    chain = _attestation_key(vtpm, roots, collateral, at)
     # 3.
     require_quotes(vtpm)
+    # 4.
+    pcrs = {bank: values for quote in vtpm.quotes for bank, values in quote.pcrs.items()}
+    log = verify_log(vtpm.event_log or collateral.items.get("event_log"), pcrs)
+    # 5.
+    inner = None if vtpm.hardware is None else _inner(vtpm.hardware, roots, collateral, at)
+    if inner is not None:
+        require_nonce(vtpm, inner.report_data)
     root = chain.root.fingerprint
-    return VerifiedVtpm(evidence=evidence, root=root, simulated=root not in GCE_ROOTS, validity=chain.validity,
-                        vtpm=vtpm, instance=read_instance(chain.leaf), warrant=VERIFIED)  # fmt: skip
+    return VerifiedVtpm(evidence=evidence, root=root, vtpm=vtpm, instance=read_instance(chain.leaf), inner=inner,
+                        simulated=root not in GCE_ROOTS or (inner is not None and inner.simulated),
+                        validity=chain.validity if inner is None else chain.validity.meet(inner.validity),
+                        log=log, warrant=VERIFIED)  # fmt: skip
 
 
 def require_quotes(vtpm: VtpmAttestation) -> None:
@@ -82,3 +100,46 @@ def require_quotes(vtpm: VtpmAttestation) -> None:
         require_pcrs(quote.attest, quote.pcrs, quote.signature.digest)
     if len({quote.attest.extra_data for quote in vtpm.quotes}) != 1:
         raise UnverifiedError("gcp.nonces", "the quotes of one attestation answer different nonces")
+
+
+def require_nonce(vtpm: VtpmAttestation, report_data: bytes) -> None:
+    """Raise unless ``report_data``, which the hardware signed, is the quotes' nonce and zeros after it.
+
+    Raises:
+        UnverifiedError: ``gcp.inner-nonce``.
+    """
+    nonce = vtpm.quotes[0].attest.extra_data
+    if not nonce or len(nonce) > _REPORT_DATA or report_data != nonce.ljust(_REPORT_DATA, b"\x00"):
+        raise UnverifiedError("gcp.inner-nonce", "the hardware answers another nonce than the vTPM",
+                              where="report data", got=report_data.hex(), expected=nonce.hex(),
+                              hint="they were not asked together, or not on one machine")  # fmt: skip
+
+
+def _attestation_key(vtpm: VtpmAttestation, roots: TrustRoots, collateral: Collateral, at: datetime) -> VerifiedChain:
+    """The chain of the certificate, which is of the key that the attestation names."""
+    if not vtpm.certificate:
+        raise UnverifiedError("gcp.no-ak-certificate", "the attestation brings no certificate of its key")
+    chain = verify_ak_certificate(vtpm.certificate, _issuers(vtpm, collateral), roots=roots, at=at)
+    spki = vtpm.public.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if not hmac.compare_digest(spki, chain.leaf.public_key):
+        raise UnverifiedError("gcp.ak", "the certificate is of another key than the attestation's")
+    require_attestation_key(vtpm.public)
+    return chain
+
+
+def _issuers(vtpm: VtpmAttestation, collateral: Collateral) -> bytes:
+    if "ak_issuers" in collateral.items or not vtpm.intermediates:
+        return collateral.require("ak_issuers")
+    return as_pem(*(read_certificate(one).der for one in vtpm.intermediates))
+
+
+def _inner(hardware: HardwareReport, roots: TrustRoots, collateral: Collateral, at: datetime) -> Claims:
+    from sealroom.tees.registry import for_tee  # noqa: PLC0415 - the registry knows this package, and loads it late
+
+    items = dict(collateral.items)
+    if hardware.tee is Tee.SNP:
+        came: Mapping[str, bytes | None] = {"leaf": hardware.leaf, "chain": hardware.chain}
+        items = {name: raw for name, raw in came.items() if raw is not None} | items
+    verifier = for_tee(hardware.tee)
+    verified = verifier.verify(verifier.parse(hardware.raw), roots=roots, collateral=Collateral(items=items), at=at)
+    return verifier.claims(verified)
