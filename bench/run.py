@@ -3,7 +3,8 @@
     python bench/run.py [NAME …] [--write]
 
 A measurement is a program whose last line of output is one JSON object with `name`, `ratio`, `spread`, `runs` and
-`compared`. `--write` puts the table into docs/reference/performance.md between its markers.
+`compared`. `--write` puts the table into docs/reference/performance.md between its markers; rows of programs that
+were not run stay as they are, with their day.
 """
 
 import argparse
@@ -30,10 +31,10 @@ def main() -> int:
     files = [path for path in sorted(HERE.glob("*.py")) if path.name != "run.py" and not path.name.startswith("_")]
     chosen = [path for path in files if not arguments.names or path.stem in arguments.names]
     results = [(path.stem, measure(path)) for path in chosen]
-    table = render([result for _, result in results if result])
-    print(table)
+    taken = rows([result for _, result in results if result])
+    print(render(taken))
     if arguments.write:
-        write(table)
+        write(render(held() | taken))
     missing = [name for name, result in results if result is None]
     if missing:
         print(f"error: no result from {', '.join(missing)}", file=sys.stderr)
@@ -54,15 +55,31 @@ def measure(path: Path) -> dict[str, Any] | None:
     return result if isinstance(result, dict) else None
 
 
-def render(results: list[dict[str, Any]]) -> str:
+def rows(results: list[dict[str, Any]]) -> dict[str, str]:
+    """The table's rows by their names, each with its day."""
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    return {
+        r["name"]: f"| {r['name']} | {r['ratio']} | {_flat(r['spread'])} | {r['runs']} | {day} | {r['compared']} |"
+        for r in results
+    }
+
+
+def held() -> dict[str, str]:
+    """The rows that the page has: those of programs that were not run stay."""
+    text = PAGE.read_text()
+    lines = text[text.index(BEGIN) : text.index(END)].splitlines()
+    found = {line.split("|")[1].strip(): line for line in lines if line.startswith("| ")}
+    return {name: line for name, line in found.items() if name not in {"measurement", "---"}}
+
+
+def render(taken: dict[str, str]) -> str:
     """The table, with what it was taken on."""
     head = (
-        f"Taken {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, {platform.machine()}, "
-        f"Python {platform.python_version()}; no TEE, no GPU. Both sides in one run, interleaved, medians.\n\n"
-        "| measurement | ratio | spread | runs | compared |\n| --- | --- | --- | --- | --- |"
+        f"Taken on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; no TEE, no GPU. "
+        "Both sides in one run, interleaved, medians.\n\n"
+        "| measurement | ratio | spread | runs | taken | compared |\n| --- | --- | --- | --- | --- | --- |"
     )
-    rows = [f"| {r['name']} | {r['ratio']} | {_flat(r['spread'])} | {r['runs']} | {r['compared']} |" for r in results]
-    return "\n".join([head, *rows])
+    return "\n".join([head, *(taken[name] for name in sorted(taken))])
 
 
 def _flat(spread: object) -> str:
