@@ -14,6 +14,7 @@ from sealroom.evidence import Tee
 from sealroom.tees import nvidia, sgx, snp, tdx
 from sealroom.tees._dcap.pck import read_pck_identity
 from sealroom.tees.nvidia.reference_values import ReportFacts
+from sealroom.tees.nvidia.rim import rim_certificates
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import Product, product_of_cpuid, read_tcb
 from sealroom.x509_reader import read_certificates
@@ -70,6 +71,14 @@ class NvidiaRequest:
     vbios_rim: str
     certificates: tuple[bytes, ...]
     """DER, leaf first."""
+
+    def rim_certificates(self, rim: bytes) -> tuple[bytes, ...]:
+        """Who signed these reference values, DER, signer first; nothing is verified.
+
+        Raises:
+            MalformedError: ``nvidia.rim-*``.
+        """
+        return rim_certificates(rim)
 
     @property
     def tee(self) -> Tee:

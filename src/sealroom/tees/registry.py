@@ -74,7 +74,7 @@ _TEES: Mapping[Tee, tuple[str, str]] = {
     Tee.TPM: ("sealroom.tees.tpm", "TpmEvidence"),
     Tee.CCA: ("sealroom.tees.cca", "CcaEvidence"),
     Tee.NITRO: ("sealroom.tees.nitro", "NitroEvidence"),
-    Tee.NVIDIA: ("sealroom.tees.nvidia", "NvidiaEvidence"),
+    Tee.NVIDIA: ("sealroom.tees.nvidia", "DeviceEvidence"),
 }
 """The package of each TEE and its type of evidence. Loaded when first asked for: most processes meet one TEE."""
 

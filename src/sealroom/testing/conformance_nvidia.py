@@ -58,7 +58,7 @@ def _run_report(case: VectorCase, roots: TrustRoots, level: str) -> Outcome:
     full = level == "full-appraisal"
     if not full:
         items = {name: value for name, value in items.items() if not name.endswith("_rim")}
-    evidence = nvidia.parse(case.evidence)
+    evidence = nvidia.parse_report(case.evidence)
     collateral = Collateral(items=items)
     fields = _fields(evidence)
     try:

@@ -20,7 +20,6 @@ from sealroom.cbor import encode_cbor
 from sealroom.collateral.fetch.transport import Transport
 from sealroom.errors import MalformedError, UnavailableError
 from sealroom.pem import as_pem
-from sealroom.tees.nvidia.rim import rim_certificates
 
 __all__ = ["NVIDIA_OCSP", "NVIDIA_RIMS", "fetch_nvidia"]
 
@@ -36,6 +35,7 @@ class _Needed(Protocol):
     def vbios_rim(self) -> str: ...
     @property
     def certificates(self) -> Sequence[bytes]: ...
+    def rim_certificates(self, rim: bytes) -> Sequence[bytes]: ...
 
 
 def fetch_nvidia(
@@ -56,7 +56,10 @@ def fetch_nvidia(
     items = {"cert_chain": as_pem(*needed.certificates), "vbios_rim": _rim(transport, rims, needed.vbios_rim)}
     if needed.driver_rim is not None:
         items["driver_rim"] = _rim(transport, rims, needed.driver_rim)
-    chains = [needed.certificates[1:], *(rim_certificates(items[name]) for name in items if name.endswith("_rim"))]
+    chains = [
+        needed.certificates[1:],
+        *(needed.rim_certificates(items[name]) for name in items if name.endswith("_rim")),
+    ]
     items["ocsp"] = encode_cbor([_answer(transport, ocsp, *pair) for pair in _asked_about(chains)])
     return items
 

@@ -1,6 +1,7 @@
 """NVIDIA GPUs of Hopper and Blackwell, and NVLink switches: SPDM reports, reference values, revocation.
 
     raw ─layout.parse→ NvidiaEvidence ─verify.verify→ VerifiedNvidia ─claims.claims→ Claims ─topology→ one machine?
+        (or NrasEvidence, what NVIDIA's service says of a device, → VerifiedAnswer: detached_eat, nras, nras_device)
          opaque: what the device says of itself   ↑ certificates: chain, firmware digest, identity
                                                   ↑ revocation, ocsp: stapled answers
                                                   ↑ appraisal, reference_values, rim*: NVIDIA's released values
@@ -13,7 +14,26 @@ Sources: DMTF DSP0274 1.1, NVIDIA's attestation SDK, TCG RIM information model a
 """
 
 from sealroom.tees.nvidia.claims import claims
-from sealroom.tees.nvidia.layout import NvidiaEvidence, NvidiaReport, parse
-from sealroom.tees.nvidia.verify import VerifiedNvidia, forget, verify
+from sealroom.tees.nvidia.layout import (
+    DeviceEvidence,
+    NrasEvidence,
+    NvidiaEvidence,
+    NvidiaReport,
+    parse,
+    parse_report,
+)
+from sealroom.tees.nvidia.verify import VerifiedAnswer, VerifiedNvidia, forget, verify
 
-__all__ = ["NvidiaEvidence", "NvidiaReport", "VerifiedNvidia", "claims", "forget", "parse", "verify"]
+__all__ = [
+    "DeviceEvidence",
+    "NrasEvidence",
+    "NvidiaEvidence",
+    "NvidiaReport",
+    "VerifiedAnswer",
+    "VerifiedNvidia",
+    "claims",
+    "forget",
+    "parse",
+    "parse_report",
+    "verify",
+]

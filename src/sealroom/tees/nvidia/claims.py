@@ -10,6 +10,8 @@ Flags are the facts that a policy has to see because they can weaken what the re
     opaque_version_unknown    the device describes itself in a way that this release does not know
     nvdec0_unknown            NVDEC0's status is neither on nor off
     protected_pcie            the device works with others over protected PCIe, and is to be judged with them
+    devtools                  NVIDIA's service says that the device can be looked into (a report says it only by
+                              measurements that no reference values have)
 
 Measurements are named ``m00`` to ``m63``, by the index of the reference values.
 """
@@ -18,7 +20,7 @@ from sealroom.errors import MisuseError
 from sealroom.evidence import CLAIMED, Claims, Evidence, Tee, Verified
 from sealroom.tees.nvidia.layout import NvidiaReport
 from sealroom.tees.nvidia.opaque import DISABLED, ENABLED
-from sealroom.tees.nvidia.verify import VerifiedNvidia
+from sealroom.tees.nvidia.verify import VerifiedAnswer, VerifiedNvidia
 
 __all__ = ["SAMPLE_NONCE", "claims"]
 
@@ -26,6 +28,8 @@ SAMPLE_NONCE = bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671
 """NVIDIA's sample scripts use it (NVIDIA/nvtrust issues 99 and 144 show people attesting with it)."""
 
 _NAMES = tuple([f"m{index:02d}" for index in range(255)])
+_GENERATIONS = {"GH": "hopper", "GB": "blackwell", "LS": "ls10"}
+"""By how the name of a model begins, in what the service says."""
 _KNOWN_OPAQUE_VERSIONS = (None, 0, 1)
 _MODES = {0: "single", 1: "multi", 2: "protected-pcie"}
 
@@ -36,6 +40,8 @@ def claims(verified: Verified[Evidence]) -> Claims:
     Raises:
         MisuseError: ``verified`` is not a GPU's or switch's evidence.
     """
+    if isinstance(verified, VerifiedAnswer):
+        return _of_answer(verified)
     if not isinstance(verified, VerifiedNvidia):
         raise MisuseError("nvidia.other-tee", "this is no verified GPU report", got=type(verified).__name__)
     report, device = verified.evidence.report, verified.device
@@ -59,6 +65,43 @@ def claims(verified: Verified[Evidence]) -> Claims:
         validity=verified.validity,
         warrant=CLAIMED,
     )
+
+
+def _of_answer(verified: VerifiedAnswer) -> Claims:
+    """No report, hence no measurements: the service compared them, and says that all are as released."""
+    device = verified.device
+    family = device.hwmodel.split(" ")[0].upper()
+    opened = device.debug_status != "disabled" or device.secure_boot is False
+    facts = {
+        "sample_nonce": verified.nonce == SAMPLE_NONCE,
+        "certificate_hold": bool(device.on_hold),
+        "revocation_not_checked": not device.revocation_checked and not device.on_hold,
+        "devtools": opened and not device.is_switch,
+    }
+    details: dict[str, str | int | None] = {
+        "architecture": next((name for start, name in _GENERATIONS.items() if family.startswith(start)), "unknown"),
+        "kind": "switch" if device.is_switch else "gpu",
+        "ueid": device.ueid,
+        "driver_version": device.driver_version,
+        "vbios_version": device.vbios_version,
+        "debug_status": device.debug_status,
+        "warning": device.warning,
+    }
+    return Claims(
+        tee=Tee.NVIDIA, hardware_model=device.hwmodel, measurements={}, report_data=verified.nonce, tcb={},
+        debug=facts["devtools"], migratable=False, tcb_status=None, tcb_date=None, advisories=(),
+        flags=frozenset(name for name, holds in facts.items() if holds), signer="NRAS",
+        device_id=_serial(device.ueid), details={name: value for name, value in details.items() if value is not None},
+        root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED,
+    )  # fmt: skip
+
+
+def _serial(ueid: str) -> bytes:
+    """As it is made of a leaf's serial number, so that one device has one name whoever speaks of it."""
+    if not (ueid.isascii() and ueid.isdigit() and len(ueid) <= 60):
+        return ueid.encode()
+    number = int(ueid)
+    return number.to_bytes((number.bit_length() + 7) // 8 or 1, "big")
 
 
 def _flags(verified: VerifiedNvidia) -> frozenset[str]:

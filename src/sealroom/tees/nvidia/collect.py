@@ -15,7 +15,7 @@ from typing import Any
 
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
-from sealroom.tees.nvidia.layout import NONCE_SIZE, parse
+from sealroom.tees.nvidia.layout import NONCE_SIZE, parse_report
 
 __all__ = ["NvidiaGpu", "gpus_of_this_machine"]
 
@@ -62,7 +62,7 @@ class NvidiaGpu:
             answer = self._nvml.nvmlDeviceGetConfComputeGpuAttestationReport(device, nonce)
             held = self._nvml.nvmlDeviceGetConfComputeGpuCertificate(device)
         raw = _cut(answer.attestationReport, answer.attestationReportSize)
-        if (got := parse(raw).report.request_nonce) != nonce:
+        if (got := parse_report(raw).report.request_nonce) != nonce:
             raise UnavailableError("nvidia.other-report", "the GPU's report answers another nonce",
                                    where=f"GPU {self._index}", got=got.hex(), expected=nonce.hex())  # fmt: skip
         items = {_CHAIN: self._chain(held), **self._collateral().items}

@@ -18,9 +18,21 @@ from typing import Any
 
 from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import Evidence, Tee
+from sealroom.tees.nvidia.detached_eat import DetachedEat, read_detached_eat
 from sealroom.tees.nvidia.opaque import DISABLED, ENABLED, Opaque, OpaqueType, read_opaque
 
-__all__ = ["FWID_SIZE", "NONCE_SIZE", "SIGNATURE_SIZE", "NvidiaEvidence", "NvidiaReport", "forget", "parse"]
+__all__ = [
+    "FWID_SIZE",
+    "NONCE_SIZE",
+    "SIGNATURE_SIZE",
+    "DeviceEvidence",
+    "NrasEvidence",
+    "NvidiaEvidence",
+    "NvidiaReport",
+    "forget",
+    "parse",
+    "parse_report",
+]
 
 NONCE_SIZE = 32
 SIGNATURE_SIZE = 96
@@ -72,15 +84,35 @@ class NvidiaReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NvidiaEvidence(Evidence):
-    """A report, parsed. `report` is always what `raw` says: it is read from there when this is made."""
+class DeviceEvidence(Evidence):
+    """A device's report, or what NVIDIA's service says of one."""
 
     tee: Tee = Tee.NVIDIA
-    report: NvidiaReport = field(init=False)
 
     def __post_init__(self) -> None:
         if self.tee is not Tee.NVIDIA:
             raise MisuseError("nvidia.other-tee", "a GPU's report is of the TEE nvidia", got=self.tee.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NrasEvidence(DeviceEvidence):
+    """An answer of NVIDIA's attestation service about one device, parsed."""
+
+    eat: DetachedEat = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "eat", read_detached_eat(self.raw))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NvidiaEvidence(DeviceEvidence):
+    """A report, parsed. `report` is always what `raw` says: it is read from there when this is made."""
+
+    report: NvidiaReport = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "report", _report(self.raw))
 
     @property
@@ -94,7 +126,17 @@ class NvidiaEvidence(Evidence):
         return self.raw[-SIGNATURE_SIZE:]
 
 
-def parse(raw: bytes) -> NvidiaEvidence:
+def parse(raw: bytes) -> DeviceEvidence:
+    """Read a device's report, or an answer of NVIDIA's attestation service about a device.
+
+    Raises:
+        MalformedError: ``nvidia.*``: the bytes are neither.
+        UnverifiedError: ``nvidia.nras-*``: the parts of an answer do not belong together.
+    """
+    return NrasEvidence(raw=bytes(raw)) if raw[:1] == b"[" else parse_report(raw)
+
+
+def parse_report(raw: bytes) -> NvidiaEvidence:
     """Read the report of a Hopper or Blackwell GPU, or of an NVLink switch.
 
     Raises:

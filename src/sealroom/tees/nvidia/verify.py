@@ -3,23 +3,26 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import overload
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from sealroom.errors import UnverifiedError
+from sealroom.errors import MisuseError, UnverifiedError
 from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
 from sealroom.tees._remembered import forget_verdicts
 from sealroom.tees.nvidia import layout, ocsp_response
 from sealroom.tees.nvidia.appraisal import ReferenceVerdict, compare_with_rims
 from sealroom.tees.nvidia.certificates import DeviceIdentity, verify_device
-from sealroom.tees.nvidia.layout import NvidiaEvidence
+from sealroom.tees.nvidia.layout import DeviceEvidence, NrasEvidence, NvidiaEvidence
+from sealroom.tees.nvidia.nras import verify_nras
+from sealroom.tees.nvidia.nras_device import NrasDevice
 from sealroom.tees.nvidia.revocation import Revocation, check_revocation
 from sealroom.x509_chain import public_key_of
 
-__all__ = ["VerifiedNvidia", "forget", "verify"]
+__all__ = ["VerifiedAnswer", "VerifiedNvidia", "forget", "verify"]
 
 _ECDSA = ec.ECDSA(hashes.SHA384())
 _HALF = 48
@@ -34,7 +37,61 @@ class VerifiedNvidia(Verified[NvidiaEvidence]):
     revocation: Revocation
 
 
-def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collateral, at: datetime) -> VerifiedNvidia:
+@dataclass(frozen=True, kw_only=True)
+class VerifiedAnswer(Verified[NrasEvidence]):
+    """What NVIDIA's service said of one device."""
+
+    device: NrasDevice
+    nonce: bytes
+
+
+@overload
+def verify(
+    evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collateral, at: datetime
+) -> VerifiedNvidia: ...
+@overload
+def verify(
+    evidence: DeviceEvidence, *, roots: TrustRoots, collateral: Collateral, at: datetime
+) -> VerifiedNvidia | VerifiedAnswer: ...
+def verify(
+    evidence: DeviceEvidence, *, roots: TrustRoots, collateral: Collateral, at: datetime
+) -> VerifiedNvidia | VerifiedAnswer:
+    """Verify a device's report (`_verify_report`), or what NVIDIA's service says of a device (`nras.verify_nras`).
+
+    The nonce is not checked here: the verifier knows which it gave.
+
+    Args:
+        evidence: what `layout.parse` read.
+        roots: simulated roots that count beside NVIDIA's own, for devices and for reference values; of an answer,
+            the service's keys that count.
+        collateral: ``cert_chain``; ``driver_rim``, ``vbios_rim``, ``ocsp`` if there are any. Of an answer ``jwks``.
+        at: the time to verify at, timezone-aware.
+
+    Raises:
+        MalformedError: a part of the collateral is not what it should be.
+        UnverifiedError: ``nvidia.*``, ``x509.*``: a step does not hold.
+    """
+    if isinstance(evidence, NrasEvidence):
+        return _verify_answer(evidence, roots, collateral, at)
+    if isinstance(evidence, NvidiaEvidence):
+        return _verify_report(evidence, roots, collateral, at)
+    raise MisuseError("nvidia.other-tee", "this is neither a report nor an answer", got=type(evidence).__name__)
+
+
+def _verify_answer(evidence: NrasEvidence, roots: TrustRoots, collateral: Collateral, at: datetime) -> VerifiedAnswer:
+    """An answer about one device: of several, nobody could say which of them the CPU vouches for."""
+    answer = verify_nras(evidence.raw, jwks=collateral.require("jwks"), roots=roots, nonce=None, at=at)
+    if len(answer.devices) != 1:
+        raise UnverifiedError("nvidia.nras-several", "the service's answer is not about one device",
+                              got=f"{len(answer.devices)} devices", expected="one",
+                              hint="ask the service for each device by itself")  # fmt: skip
+    return VerifiedAnswer(evidence=evidence, root=answer.signer, simulated=answer.simulated, validity=answer.validity,
+                          device=answer.devices[0], nonce=answer.nonce, warrant=VERIFIED)  # fmt: skip
+
+
+def _verify_report(
+    evidence: NvidiaEvidence, roots: TrustRoots, collateral: Collateral, at: datetime
+) -> VerifiedNvidia:
     """Verify that ``evidence`` was signed by a genuine device, and compare it with the reference values that came.
 
     0. Lengths, blocks, opaque data: done by `layout.parse`.
@@ -47,18 +104,6 @@ def verify(evidence: NvidiaEvidence, *, roots: TrustRoots, collateral: Collatera
        equal at every index that they speak of. What did not come is an outcome of its own, and never a match.
     5. Revocation answers, if ``ocsp`` came, about the device's certificates and those of the reference values: each
        is authentic and in its window, none says revoked.
-
-    Not checked here: the nonce (the verifier knows which it gave), and what a policy may want.
-
-    Args:
-        evidence: what `layout.parse` read.
-        roots: simulated roots that count beside NVIDIA's own, for devices and for reference values.
-        collateral: ``cert_chain``; ``driver_rim``, ``vbios_rim``, ``ocsp`` if there are any.
-        at: the time to verify at, timezone-aware.
-
-    Raises:
-        MalformedError: a part of the collateral is not what it should be.
-        UnverifiedError: ``nvidia.*``, ``x509.*``: a step does not hold.
     """
     # 1.
     device = verify_device(collateral, roots=roots, at=at)

@@ -15,7 +15,7 @@ from sealroom.errors import SealroomError
 from sealroom.evidence import TrustRoots
 from sealroom.pem import as_pem, read_pem
 from sealroom.tees.nvidia.canonical import canonical
-from sealroom.tees.nvidia.layout import parse
+from sealroom.tees.nvidia.layout import parse_report
 from sealroom.tees.nvidia.rim_signature import read_signature
 from sealroom.tees.nvidia.xml_tree import read_xml
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
@@ -120,7 +120,7 @@ def nvidia_hierarchy_mutations(world: NvidiaHierarchy) -> Iterator[Mutation]:
 
 
 def _reports(world: NvidiaHierarchy) -> Iterator[Fault]:
-    report, fields = world.report, parse(world.base.raw).report
+    report, fields = world.report, parse_report(world.base.raw).report
     if fields.fwid is not None:
         other = bytes((fields.fwid[0] ^ 1,)) + fields.fwid[1:]
         yield "report of other firmware", replace(world, report=report.replace(fields.fwid, other))
@@ -157,7 +157,7 @@ def _certificates(world: NvidiaHierarchy) -> Iterator[Fault]:
     yield "leaf signed by itself", replace(world, signers=(0, 2, 3, 4, 4))
     for depth, name in enumerate(_NAMES[:-1]):
         yield f"chain without the {name}", replace(world, left_out=depth)
-    fwid = parse(world.base.raw).report.fwid
+    fwid = parse_report(world.base.raw).report.fwid
     if fwid is not None and fwid in world.bodies[0]:
         other = world.bodies[0].replace(fwid, bytes((fwid[0] ^ 1,)) + fwid[1:])
         yield "leaf of other firmware", world.with_body(0, other)

@@ -1,0 +1,102 @@
+"""What NVIDIA's service says of one device is evidence like a report, for whoever names the service's key."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sealroom.binding import carried
+from sealroom.errors import SealroomError
+from sealroom.evidence import Claims, Collateral, Tee, TrustRoots
+from sealroom.policy import Subject, appraise, load_policy
+from sealroom.tees.nvidia.claims import SAMPLE_NONCE
+from sealroom.tees.recognise import recognise
+from sealroom.tees.registry import for_tee
+from sealroom.testing.nras import SimulatedNras
+from sealroom.testing.nvidia_cases import AT
+
+_NONCE = carried(Tee.NVIDIA, bytes(64))
+_HOLD = {"x-nvidia-cert-status": "invalid", "x-nvidia-cert-ocsp-status": "revoked",
+         "x-nvidia-cert-revocation-reason": "certificate_hold"}  # fmt: skip
+_UNASKED = {"x-nvidia-cert-status": "valid", "x-nvidia-cert-revocation-reason": None}
+_REPORT_CHAIN = "x-nvidia-gpu-attestation-report-cert-chain"
+
+
+@pytest.fixture(scope="module")
+def service() -> SimulatedNras:
+    return SimulatedNras()
+
+
+def _claims(service: SimulatedNras, raw: bytes, roots: TrustRoots | None = None) -> Claims:
+    verifier = for_tee(Tee.NVIDIA)
+    roots = roots or TrustRoots(token_signers=frozenset({service.spki_sha256}))
+    collateral = Collateral(items={"jwks": service.jwks})
+    return verifier.claims(verifier.verify(verifier.parse(raw), roots=roots, at=AT, collateral=collateral))
+
+
+def test_an_answer_says_what_a_report_says(service: SimulatedNras) -> None:
+    raw = service.answer(_NONCE, AT)
+    claims = _claims(service, raw)
+
+    assert recognise(raw) is Tee.NVIDIA
+    assert (claims.signer, claims.report_data, claims.root) == ("NRAS", _NONCE, service.spki_sha256)
+    assert (claims.flags, claims.simulated, claims.debug) == (frozenset(), False, False)
+    assert claims.details["architecture"] == "hopper"
+    assert claims.details["driver_version"] == "550.90.07"
+    assert claims.device_id is not None
+    assert str(int.from_bytes(claims.device_id, "big")) == claims.details["ueid"]
+
+
+def test_a_key_that_nobody_named_is_no_key(service: SimulatedNras) -> None:
+    with pytest.raises(SealroomError, match=r"nvidia\.unknown-key"):
+        _claims(service, service.answer(_NONCE, AT), TrustRoots())
+    named = TrustRoots(insecure_simulated=frozenset({service.spki_sha256}))
+    assert _claims(service, service.answer(_NONCE, AT), named).simulated
+
+
+@pytest.mark.parametrize("devices", [{"GPU-0": {}, "GPU-1": {}}, {"GPU-0": {}, "SWITCH-0": {}}])
+def test_an_answer_about_several_devices_is_for_none(service: SimulatedNras, devices: Mapping[str, Any]) -> None:
+    with pytest.raises(SealroomError, match=r"nvidia\.nras-several"):
+        _claims(service, service.answer(_NONCE, AT, devices=devices))
+
+
+@pytest.mark.parametrize(
+    ("changes", "nonce", "flags"),
+    [
+        ({"dbgstat": "enabled"}, _NONCE, {"devtools"}),
+        ({"dbgstat": ...}, _NONCE, {"devtools"}),
+        ({"secboot": False}, _NONCE, {"devtools"}),
+        ({_REPORT_CHAIN: _HOLD}, _NONCE, {"certificate_hold"}),
+        ({_REPORT_CHAIN: _UNASKED}, _NONCE, {"revocation_not_checked"}),
+        ({}, SAMPLE_NONCE, {"sample_nonce"}),
+    ],
+)
+def test_what_weakens_an_answer_is_told(
+    service: SimulatedNras, changes: Mapping[str, Any], nonce: bytes, flags: set[str]
+) -> None:
+    claims = _claims(service, service.answer(nonce, AT, devices={"GPU-0": changes}))
+
+    assert claims.flags == flags
+    assert claims.debug is ("devtools" in flags)
+
+
+def test_a_policy_takes_an_answer_as_it_takes_a_report(service: SimulatedNras) -> None:
+    document = f"""
+policy = 1
+name = "answers"
+[trust]
+tees = ["nvidia"]
+token_signers = ["sha256:{service.spki_sha256.hex()}"]
+[nvidia]
+minimum_driver = "%s"
+[unchecked]
+freshness = "a test"
+"""
+    claims = _claims(service, service.answer(_NONCE, AT))
+    subject = Subject.evidence_alone(expected_report_data=_NONCE)
+
+    taken = appraise(load_policy(document % "550", source="x"), claims, subject=subject, at=AT)
+    refused = appraise(load_policy(document % "570", source="x"), claims, subject=subject, at=AT)
+
+    assert taken.accepted, taken.failures
+    assert [check.code for check in refused.failures] == ["nvidia.driver-below-minimum"]
