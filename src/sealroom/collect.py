@@ -4,7 +4,7 @@
     collected = attester.collect(report_data)
 
 Which interface a machine has is found by looking: Linux configfs-tsm first, then Gramine, then each TEE's own
-device.
+device; a TPM by itself, which makes no machine confidential, is the last.
 
     devices = devices_of_this_machine(folder)
 
@@ -28,6 +28,8 @@ from sealroom.tees.snp.collect import PROVIDER as SNP
 from sealroom.tees.snp.collect import SnpConfigfs, SnpDevice
 from sealroom.tees.tdx.collect import PROVIDER as TDX
 from sealroom.tees.tdx.collect import TdxConfigfs, TdxDevice
+from sealroom.tees.tpm.collect import DEVICE as TPM
+from sealroom.tees.tpm.collect import TpmTools
 
 __all__ = ["Places", "collateral_in", "devices_of_this_machine", "this_machine"]
 
@@ -51,6 +53,7 @@ class Places:
     tdx_guest: Path = Path("/dev/tdx_guest")
     gramine: Path = GRAMINE
     nsm: Path = Path("/dev/nsm")
+    tpm: Path = TPM
 
 
 def this_machine(*, collateral: Collateral | None = None, places: Places | None = None) -> Attester:
@@ -75,12 +78,14 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
         return TdxDevice(collateral=ours)
     if places.nsm.exists():
         return NitroModule(places.nsm)
+    if places.tpm.exists():  # the last: every confidential guest has better to offer, many of them beside a TPM
+        return TpmTools(tcti=f"device:{places.tpm}", collateral=ours)
     raise UnavailableError(
         "collect.no-tee",
         "this machine offers no evidence that this release can ask for",
         got="nothing" if provider is None else f"the provider {provider}",
         expected=f"{REPORT_DIRECTORY} with {' or '.join(_PROVIDERS)}, {places.sev_guest}, {places.tdx_guest}, "
-        f"{places.gramine} or {places.nsm}",
+        f"{places.gramine}, {places.nsm} or {places.tpm}",
         hint="inside a confidential guest, load its module (sev-guest, tdx-guest, nsm) and be root; elsewhere, "
         "`sealroom up` runs on simulated hardware",
     )

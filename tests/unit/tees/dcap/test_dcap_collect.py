@@ -141,7 +141,7 @@ def test_report_data_of_another_size_is_refused_everywhere(gramine, tmp_path, td
 
 def test_one_call_finds_what_this_machine_offers(tmp_path, td, gramine):
     nothing = Places(tsm=TsmDirectory(tmp_path / "no"), sev_guest=tmp_path / "no", tdx_guest=tmp_path / "no",
-                     gramine=tmp_path / "no")  # fmt: skip
+                     gramine=tmp_path / "no", nsm=tmp_path / "no", tpm=tmp_path / "no")  # fmt: skip
     with pytest.raises(UnavailableError) as error:
         this_machine(places=nothing)
     assert error.value.code == "collect.no-tee"

@@ -125,7 +125,7 @@ def test_a_document_that_is_none_is_refused(device):
 
 def test_this_machine_is_an_enclave_where_the_device_is(tmp_path):
     no = tmp_path / "no"
-    places = Places(tsm=TsmDirectory(no), sev_guest=no, tdx_guest=no, gramine=no, nsm=tmp_path / "nsm")
+    places = Places(tsm=TsmDirectory(no), sev_guest=no, tdx_guest=no, gramine=no, nsm=tmp_path / "nsm", tpm=no)
     with pytest.raises(UnavailableError, match="nsm"):
         this_machine(places=places)
     places.nsm.touch()
