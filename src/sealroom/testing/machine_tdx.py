@@ -11,7 +11,7 @@ from sealroom.evidence import Attester, Collateral, CollectedEvidence, Tee, Vali
 from sealroom.testing.dcap import DcapPlatform, SimulatedTdx
 from sealroom.testing.machine_parts import CpuKind, CpuRules, Launched
 
-__all__ = ["CPU", "fresh_collateral", "tdx_rules"]
+__all__ = ["CPU", "fresh_collateral", "registers", "tdx_rules"]
 
 _FIELD = 48
 _FETCHED, _LASTS = timedelta(hours=1), timedelta(days=30)
@@ -28,7 +28,7 @@ class _Tdx(CpuKind):
         values: dict[str, Any] = {
             "mr_td": launched.measurement,
             "mr_config_id": _config_id(launched),
-            **_registers(launched),
+            **registers(launched),
         }
         return _Guest(platform=platform, **values)
 
@@ -57,19 +57,19 @@ def fresh_collateral(
 
 def tdx_rules(platform: DcapPlatform, launched: Launched, *, table: str = "tdx") -> CpuRules:
     """What accepts a TD on ``platform``; ``table``: another one, where a cloud has wrapped the evidence."""
-    registers = _registers(launched)
+    extended = registers(launched)
     tables = f"""\
 [{table}]
 # What was launched. Simulated hardware measures the installed sealroom package in place of firmware, and derives from
 # it what stands for kernel and command line.
 mr_td = ["{launched.measurement.hex()}"]
-rtmr1 = ["{registers["rtmr1"].hex()}"]
-rtmr2 = ["{registers["rtmr2"].hex()}"]
+rtmr1 = ["{extended["rtmr1"].hex()}"]
+rtmr2 = ["{extended["rtmr2"].hex()}"]
 """
     facts: dict[str, object] = {
         "root": f"sha256:{platform.vendor.root_fingerprint.hex()}", "measurement": launched.measurement.hex(),
         "mr_config_id": _config_id(launched).hex(),
-        **{name: value.hex() for name, value in registers.items()},
+        **{name: value.hex() for name, value in extended.items()},
     }  # fmt: skip
     return CpuRules(roots=(platform.vendor.root_fingerprint,), tables=tables, facts=facts)
 
@@ -78,7 +78,7 @@ def _config_id(launched: Launched) -> bytes:
     return carried_init_data(Tee.TDX, launched.init_data, size=_FIELD)
 
 
-def _registers(launched: Launched) -> dict[str, bytes]:
+def registers(launched: Launched) -> dict[str, bytes]:
     """Of kernel and command line, as the firmware would extend them."""
     return {
         name: hashlib.sha384(f"simulated {name} ".encode() + launched.measurement).digest()

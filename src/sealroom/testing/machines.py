@@ -31,13 +31,15 @@ class Kind:
 
     cpu_module: str
     """Of `sealroom.testing`; read when the kind is used, since no process needs all of them."""
+    cpu_name: str = "CPU"
+    """What it is called there."""
     gpus: str | None = None
     """A name of `sealroom.testing.nvidia.PRESETS`."""
 
     @property
     def cpu(self) -> CpuKind:
         """Its CPU."""
-        found: CpuKind = importlib.import_module(f"sealroom.testing.{self.cpu_module}").CPU
+        found: CpuKind = getattr(importlib.import_module(f"sealroom.testing.{self.cpu_module}"), self.cpu_name)
         return found
 
 
@@ -49,6 +51,8 @@ KINDS: Mapping[str, Kind] = {
     "tdx+h100x8": Kind(cpu_module="machine_tdx", gpus="h100x8"),
     "snp+b200x8": Kind(cpu_module="machine_snp", gpus="b200x8"),
     "nitro": Kind(cpu_module="machine_nitro"),
+    "azure-snp": Kind(cpu_module="machine_azure", cpu_name="ON_SNP"),
+    "azure-tdx": Kind(cpu_module="machine_azure", cpu_name="ON_TDX"),
     "tpm": Kind(cpu_module="machine_tpm"),
 }
 """By the name that commands have for it."""

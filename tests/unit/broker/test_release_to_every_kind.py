@@ -19,7 +19,7 @@ from sealroom.testing.machines import KINDS, SimulatedMachine, guest_at, power_o
 
 HONEST = Launched(measurement=b"\x3a" * 48, init_data=parse_init_data(INIT_DATA).digest)
 kinds = pytest.mark.parametrize(
-    "kind", sorted({kind.cpu_module: name for name, kind in reversed(KINDS.items())}.values())
+    "kind", sorted({(kind.cpu_module, kind.cpu_name): name for name, kind in reversed(KINDS.items())}.values())
 )
 
 
