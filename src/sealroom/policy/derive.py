@@ -5,13 +5,15 @@ Claims in, text out. What is dangerous is not accepted by being there: the line 
 comment, and the policy refuses the evidence until somebody has decided.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import Claims, Tee
 from sealroom.policy.deriving.entry import Entry, Notes, heading, note, pin, quoted, rendered, texts
+from sealroom.policy.deriving.nvidia import device_entries, nvidia_entries
+from sealroom.policy.deriving.others import azure_entries, cca_entries, gcp_entries, nitro_entries, tpm_entries
 from sealroom.policy.deriving.room import room_entries
 from sealroom.policy.deriving.sgx import sgx_entries
 from sealroom.policy.deriving.snp import snp_entries
@@ -25,7 +27,15 @@ _TABLES: Mapping[Tee, Callable[[Claims, Notes], Iterator[Entry]]] = {
     Tee.SNP: snp_entries,
     Tee.TDX: tdx_entries,
     Tee.SGX: sgx_entries,
+    Tee.NVIDIA: nvidia_entries,
+    Tee.NITRO: nitro_entries,
+    Tee.CCA: cca_entries,
+    Tee.TPM: tpm_entries,
+    Tee.AZURE_VTPM: azure_entries,
+    Tee.GCP: gcp_entries,
 }
+_KEYS: Mapping[Tee, str] = {Tee.CCA: "device_keys", Tee.TPM: "device_keys"}
+"""TEEs whose evidence no vendor's root stands above; a token's is said by its flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ def derive_policy(
     name: str,
     at: datetime,
     statement: RoomStatement | None = None,
+    devices: Sequence[Claims] = (),
+    simulated_roots: Collection[bytes] = (),
     notes: Notes | None = None,
 ) -> DerivedPolicy:
     """Write the policy.
@@ -53,14 +65,17 @@ def derive_policy(
         name: of the policy.
         at: when the evidence was judged, timezone-aware.
         statement: of the room that the evidence is of, bound by it; None for evidence alone.
+        devices: that the room's evidence vouches for.
+        simulated_roots: further ones that somebody named, such as that of simulated reference values.
         notes: by measurement, what an event log says of it that leads there.
 
     Raises:
         MisuseError: ``policy.not-derivable``: there are no rules for this TEE.
     """
     entries = [
-        *_head(claims, name, at),
+        *_head(claims, name, at, _simulated(claims, devices, simulated_roots)),
         *_tee(claims, notes or {}),
+        *(device_entries(devices) if devices else ()),
         *(() if statement is None else room_entries(statement)),
         *(_left_open() if statement is None else _closed()),
     ]
@@ -75,7 +90,13 @@ def _tee(claims: Claims, notes: Notes) -> Iterator[Entry]:
     return _TABLES[claims.tee](claims, notes)
 
 
-def _head(claims: Claims, name: str, at: datetime) -> Iterator[Entry]:
+def _simulated(claims: Claims, devices: Sequence[Claims], named: Collection[bytes]) -> tuple[bytes, ...]:
+    inner = () if claims.inner is None else (claims.inner,)
+    own = [one.root for one in (claims, *inner, *devices) if one.simulated]
+    return tuple(dict.fromkeys((*own, *sorted(named)))) if own else ()
+
+
+def _head(claims: Claims, name: str, at: datetime, simulated: tuple[bytes, ...]) -> Iterator[Entry]:
     yield note(f"Derived from one piece of {claims.tee.value} evidence ({claims.hardware_model}), judged as of "
                f"{at.isoformat()}. A place to start: it accepts that software, whoever made it. Each comment says "
                "what the line below it pins, and what changes it. Lines under DECIDE weaken the policy and lines "
@@ -85,10 +106,15 @@ def _head(claims: Claims, name: str, at: datetime) -> Iterator[Entry]:
     yield heading("trust", "Whose evidence counts, and for how long.")
     yield pin("tees", texts([claims.tee.value]), "Pins the kind of evidence. Changes with: another kind of machine, "
               "which needs a table of its own too.")  # fmt: skip
-    if claims.simulated:
-        yield pin("insecure_simulated", texts([f"sha256:{claims.root.hex()}"]), "SIMULATED: whoever holds the key of "
-                  "this root can forge everything. Take the line out for real silicon.",
+    if simulated:
+        yield pin("insecure_simulated", texts(f"sha256:{root.hex()}" for root in simulated), "SIMULATED: whoever has "
+                  "the key of such a root can forge everything. Take the line out for real silicon.",
                   question="the evidence rests on a simulated root, which the policy accepts")  # fmt: skip
+    key = "token_signers" if "token" in claims.flags or claims.signer == "NRAS" else _KEYS.get(claims.tee)
+    if key is not None and not claims.simulated:
+        yield pin(key, texts([f"sha256:{claims.root.hex()}"]), "Names the key that signed: no vendor's root stands "
+                  "above it. Changes with: the device, or as the service changes its keys.",
+                  question=f"somebody named the key under {key}: make sure whose it is")  # fmt: skip
     yield pin("max_age_seconds", str(_MAX_AGE), "For how many seconds after its making evidence may be used. Changes "
               "with: nothing; yours to choose.")  # fmt: skip
 
