@@ -60,20 +60,21 @@ def _gpu(bench: Bench) -> Iterator[NvidiaCase]:
 
 def _answers(bench: Bench) -> Iterator[NvidiaCase]:
     gpu = bench.gpu
+    signers = [gpu.rim_answer(depth) for depth in range(3)]
     hold, unchecked = frozenset({"certificate_hold"}), frozenset({"revocation_not_checked"})
     for depth, name in ((1, "BROM"), (2, "provisioner"), (3, "identity CA")):
         yield bench.case(f"{name} on hold", items={"ocsp": gpu.ocsp({depth: revoked(_HOLD)})}, flags=hold)
         yield bench.case(f"{name} unknown to the responder", items={"ocsp": gpu.ocsp({depth: UNKNOWN})},
                          flags=unchecked)  # fmt: skip
-        kept = encode_cbor([gpu.answer(other) for other in (1, 2, 3) if other != depth])
+        kept = encode_cbor([*(gpu.answer(other) for other in (1, 2, 3) if other != depth), *signers])
         yield bench.case(f"no answer for the {name}", items={"ocsp": kept}, flags=unchecked)
     yield bench.case("no answers", without=("ocsp",), flags=unchecked)
     for digest in ("sha1", "sha256"):
-        answers = encode_cbor([gpu.answer(depth, digest=digest) for depth in (1, 2, 3)])
+        answers = encode_cbor([*(gpu.answer(depth, digest=digest) for depth in (1, 2, 3)), *signers])
         yield bench.case(f"answers that name certificates by {digest}", items={"ocsp": answers})
     issuer, chain = gpu.vendor.provisioner(gpu.family), gpu.certificates
     own = mint_ocsp(OcspForm(certificate=chain[1], issuer=chain[2]), issuer.key)  # type: ignore[arg-type]
-    answers = encode_cbor([own, gpu.answer(2), gpu.answer(3)])
+    answers = encode_cbor([own, gpu.answer(2), gpu.answer(3), *signers])
     yield bench.case("an answer signed by the issuer itself", items={"ocsp": answers})
 
 

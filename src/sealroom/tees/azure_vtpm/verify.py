@@ -14,6 +14,8 @@ from sealroom.tees.azure_vtpm.layout import AzureEvidence, AzureGuest
 __all__ = ["MAA_ISSUERS", "VerifiedAzure", "VerifiedMaa", "require_quote", "verify"]
 
 MAA_ISSUERS = (".attest.azure.net",)
+_OURS = frozenset({"jwks", "event_log"})
+"""Items that are about the vTPM and the service, and not about the hardware."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,8 @@ def require_quote(guest: AzureGuest) -> None:
 def _inner(guest: AzureGuest, roots: TrustRoots, collateral: Collateral, at: datetime) -> Claims:
     from sealroom.tees.registry import for_tee  # noqa: PLC0415 - the registry knows this package, and loads it late
 
-    raw, items = guest.hcl.hardware_report, dict(collateral.items)
+    raw = guest.hcl.hardware_report
+    items = {name: item for name, item in collateral.items.items() if name not in _OURS}
     if guest.hcl.inner is Tee.SNP:
         if guest.vcek is not None:
             items.setdefault("leaf", guest.vcek)

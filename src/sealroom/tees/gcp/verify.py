@@ -24,6 +24,8 @@ __all__ = ["CONFIDENTIAL_SPACE", "VerifiedSpace", "VerifiedVtpm", "require_quote
 
 CONFIDENTIAL_SPACE = ("https://confidentialcomputing.googleapis.com",)
 _REPORT_DATA = 64
+_OURS = frozenset({"ak_issuers", "jwks", "event_log"})
+"""Items that are about the vTPM and the service, and not about the hardware."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +138,7 @@ def _issuers(vtpm: VtpmAttestation, collateral: Collateral) -> bytes:
 def _inner(hardware: HardwareReport, roots: TrustRoots, collateral: Collateral, at: datetime) -> Claims:
     from sealroom.tees.registry import for_tee  # noqa: PLC0415 - the registry knows this package, and loads it late
 
-    items = dict(collateral.items)
+    items = {name: raw for name, raw in collateral.items.items() if name not in _OURS}
     if hardware.tee is Tee.SNP:
         came: Mapping[str, bytes | None] = {"leaf": hardware.leaf, "chain": hardware.chain}
         items = {name: raw for name, raw in came.items() if raw is not None} | items
