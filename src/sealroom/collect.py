@@ -20,6 +20,8 @@ from pathlib import Path
 from sealroom.errors import UnavailableError
 from sealroom.evidence import Attester, Collateral, DeviceAttester
 from sealroom.tees._tsm.collect import REPORT_DIRECTORY, TsmDirectory, provider_of
+from sealroom.tees.cca.collect import PROVIDER as CCA
+from sealroom.tees.cca.collect import CcaConfigfs
 from sealroom.tees.nitro.collect import NitroModule
 from sealroom.tees.nvidia.collect import gpus_of_this_machine
 from sealroom.tees.sgx.collect import DIRECTORY as GRAMINE
@@ -41,6 +43,7 @@ _Make = Callable[[TsmDirectory, Collateral], Attester]
 _PROVIDERS: Mapping[str, _Make] = {
     SNP: lambda directory, collateral: SnpConfigfs(directory, collateral=collateral),
     TDX: lambda directory, collateral: TdxConfigfs(directory, collateral=collateral),
+    CCA: lambda directory, collateral: CcaConfigfs(directory, collateral=collateral),
 }
 
 

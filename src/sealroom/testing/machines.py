@@ -51,6 +51,7 @@ KINDS: Mapping[str, Kind] = {
     "tdx+h100x8": Kind(cpu_module="machine_tdx", gpus="h100x8"),
     "snp+b200x8": Kind(cpu_module="machine_snp", gpus="b200x8"),
     "nitro": Kind(cpu_module="machine_nitro"),
+    "cca": Kind(cpu_module="machine_cca"),
     "azure-snp": Kind(cpu_module="machine_azure", cpu_name="ON_SNP"),
     "azure-tdx": Kind(cpu_module="machine_azure", cpu_name="ON_TDX"),
     "tpm": Kind(cpu_module="machine_tpm"),

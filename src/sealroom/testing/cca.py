@@ -1,0 +1,189 @@
+"""Arm's realms and PSA devices in software: tokens that are right to the byte, under a key that nobody should trust.
+
+    CcaPlatform    a machine: the platform's attestation key (CPAK) and its firmware
+    SimulatedCca   one realm on it: tokens as RMM hands them out, as an `Attester`
+    psa_token      what the firmware of a PSA device says, by the same key as its IAK
+
+Every claim can be changed before it is signed (`CcaForm`), so that each fault can be had alone.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from sealroom.cbor import CborKey, CborValue, Tagged, encode_cbor
+from sealroom.errors import MisuseError
+from sealroom.evidence import Collateral, CollectedEvidence, Tee
+from sealroom.tees._cose.key import spki_of
+
+__all__ = ["CcaForm", "CcaPlatform", "SimulatedCca", "cose_key", "psa_token", "sign1"]
+
+_PLATFORM, _REALM, _CONTENT_FORMAT = 44234, 44241, 263
+_LEGACY_TAG, _CMW_TAG = 399, 907
+_CURVES = {"secp256r1": (-7, 1, 32, hashes.SHA256()), "secp384r1": (-35, 2, 48, hashes.SHA384()),
+           "secp521r1": (-36, 3, 66, hashes.SHA512())}  # fmt: skip
+"""COSE algorithm and curve, size of a coordinate, digest."""
+_HASHES = {"sha-256": hashlib.sha256, "sha-384": hashlib.sha384, "sha-512": hashlib.sha512}
+_SECURED = 0x3003
+
+Claims = dict[CborKey, CborValue]
+
+
+def sign1(payload: bytes, key: ec.EllipticCurvePrivateKey, *, alg: int | None = None) -> Tagged:
+    """A COSE_Sign1 under tag 18; ``alg``: in place of the one of the key's curve."""
+    honest, _, size, digest = _CURVES[key.curve.name]
+    protected = encode_cbor({1: honest if alg is None else alg})
+    signed = encode_cbor(["Signature1", protected, b"", payload])
+    r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(digest)))
+    return Tagged(18, [protected, {}, payload, r.to_bytes(size, "big") + s.to_bytes(size, "big")])
+
+
+def cose_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The public half, as a COSE_Key."""
+    _, curve, size, _ = _CURVES[key.curve.name]
+    numbers = key.public_key().public_numbers()
+    return encode_cbor({1: 2, -1: curve, -2: numbers.x.to_bytes(size, "big"), -3: numbers.y.to_bytes(size, "big")})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CcaPlatform:
+    """A machine with realms."""
+
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    implementation_id: bytes
+    instance_id: bytes
+    """33 bytes, the first 1."""
+
+    @classmethod
+    def create(cls) -> "CcaPlatform":
+        """New keys."""
+        return cls(key=ec.generate_private_key(ec.SECP384R1()), instance_id=b"\x01" + os.urandom(32),
+                   implementation_id=hashlib.sha256(b"simulated Arm machine").digest())  # fmt: skip
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the key's SubjectPublicKeyInfo: what a policy names under ``insecure_simulated``."""
+        return hashlib.sha256(spki_of(self.key.public_key())).digest()
+
+    def claims(self, challenge: bytes) -> Claims:
+        """What its token says (profile ``cca_platform#1.0.0``)."""
+        return {
+            265: "tag:arm.com,2023:cca_platform#1.0.0", 10: challenge, 2396: self.implementation_id,
+            256: self.instance_id, 2395: _SECURED, 2402: "sha-256", 2401: b"\xcf\xcf",
+            2399: [component(name) for name in ("BL1", "BL2", "BL31", "RMM")],
+        }  # fmt: skip
+
+
+def component(name: str, **changes: CborValue) -> dict[CborKey, CborValue]:
+    """One piece of firmware; ``changes``: ``measurement``, ``version``."""
+    measured = changes.get("measurement", hashlib.sha256(f"simulated {name}".encode()).digest())
+    return {1: name, 2: measured, 4: changes.get("version", "3.4.2"), 5: hashlib.sha256(b"its signer").digest(),
+            6: "sha-256"}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CcaForm:
+    """Both tokens before they are signed."""
+
+    platform: Mapping[CborKey, CborValue]
+    realm: Mapping[CborKey, CborValue]
+    platform_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    realm_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    legacy: bool = False
+    """Wrapped as older firmware does, under tag 399."""
+
+    def changed(self, **claims: Mapping[CborKey, Any]) -> "CcaForm":
+        """With other claims of ``platform`` or ``realm``; None takes one away."""
+        made = {name: {**getattr(self, name), **changes} for name, changes in claims.items()}
+        kept = {
+            name: {key: value for key, value in found.items() if value is not None} for name, found in made.items()
+        }
+        return replace(self, **kept)  # type: ignore[arg-type]
+
+    def encode(self) -> bytes:
+        """The tokens, signed and wrapped."""
+        tokens = {
+            _PLATFORM: encode_cbor(sign1(encode_cbor(dict(self.platform)), self.platform_key)),
+            _REALM: encode_cbor(sign1(encode_cbor(dict(self.realm)), self.realm_key)),
+        }
+        wrapped: Claims = {number: raw if self.legacy else [_CONTENT_FORMAT, raw] for number, raw in tokens.items()}
+        return encode_cbor(Tagged(_LEGACY_TAG if self.legacy else _CMW_TAG, wrapped))
+
+
+class SimulatedCca:
+    """A realm on simulated hardware: an `Attester` that nobody should trust.
+
+    Args:
+        platform: where it runs; a new one if none is given.
+        initial_measurement: 32, 48 or 64 bytes, by ``hash_name``.
+        personalization: at most 64 bytes, padded with zero bytes.
+        hash_name: of the realm's measurements.
+    """
+
+    tee = Tee.CCA
+    simulated = True
+    """Asked by a room before it listens: simulated hardware never serves the world."""
+
+    def __init__(
+        self,
+        *,
+        platform: CcaPlatform | None = None,
+        initial_measurement: bytes = b"\x5a" * 32,
+        personalization: bytes = b"",
+        hash_name: str = "sha-256",
+    ) -> None:
+        self.platform = platform or CcaPlatform.create()
+        self._key = ec.generate_private_key(ec.SECP384R1())
+        self._initial, self._hash_name = initial_measurement, hash_name
+        self._personalization = personalization.ljust(64, b"\x00")
+        if len(initial_measurement) != _HASHES[hash_name]().digest_size or len(self._personalization) != 64:
+            raise MisuseError("simulated.sizes", "a realm's measurement has the size of its hash, and RPV 64 bytes")
+
+    @property
+    def root_fingerprint(self) -> bytes:
+        """What a policy names under ``insecure_simulated``."""
+        return self.platform.fingerprint
+
+    def form(self, challenge: bytes, *, key_hash: str = "sha-256") -> CcaForm:
+        """Both tokens before they are signed; the platform's challenge is the hash of the realm's key."""
+        key = cose_key(self._key)
+        size = len(self._initial)
+        realm: Claims = {
+            265: "tag:arm.com,2023:realm#1.0.0", 10: challenge, 44235: self._personalization, 44236: self._hash_name,
+            44237: key, 44238: self._initial, 44239: [bytes(size)] * 4, 44240: key_hash,
+        }  # fmt: skip
+        return CcaForm(platform=self.platform.claims(_HASHES[key_hash](key).digest()), realm=realm,
+                       platform_key=self.platform.key, realm_key=self._key)  # fmt: skip
+
+    def collateral(self) -> Collateral:
+        """The platform's key, which a real one's maker would hand out."""
+        return Collateral(items={"platform_key": cose_key(self.platform.key)})
+
+    def collect(self, report_data: bytes) -> CollectedEvidence:
+        """Return tokens whose challenge is ``report_data`` (64 bytes)."""
+        if len(report_data) != 64:
+            raise MisuseError("simulated.report-data", "report data is 64 bytes", got=len(report_data), expected=64)
+        return CollectedEvidence(tee=Tee.CCA, raw=self.form(report_data).encode(), collateral=self.collateral())
+
+
+def psa_token(
+    platform: CcaPlatform, challenge: bytes, *, first_profile: bool = False,
+    changes: Mapping[CborKey, Any] | None = None,
+) -> bytes:  # fmt: skip
+    """A PSA device's token, of profile 2 (RFC 9783), or with the numbers of profile 1."""
+    firmware: CborValue = [component("BL"), component("PRoT")]
+    claims: Claims = {265: "tag:psacertified.org,2023:psa#tfm", 10: challenge, 256: platform.instance_id,
+                      2394: -1, 2395: _SECURED, 2396: platform.implementation_id, 2397: b"\x0b" * 32,
+                      2399: firmware}  # fmt: skip
+    if first_profile:
+        claims = {-75000: "PSA_IOT_PROFILE_1", -75001: -1, -75002: _SECURED, -75003: platform.implementation_id,
+                  -75004: b"\x0b" * 32, -75006: firmware, -75008: challenge,
+                  -75009: platform.instance_id}  # fmt: skip
+    said: Claims = {key: value for key, value in {**claims, **(changes or {})}.items() if value is not None}
+    return encode_cbor(sign1(encode_cbor(said), platform.key))
