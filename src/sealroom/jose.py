@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -90,6 +91,12 @@ class JwkKey:
     key: JwkPublicKey
     spki_sha256: bytes
 
+    @classmethod
+    def of(cls, key: JwkPublicKey, *, kid: str | None = None, alg: str | None = None) -> "JwkKey":
+        """A key that came in some other way than in a set, such as in a PEM file."""
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return cls(kid=kid, alg=alg, key=key, spki_sha256=hashlib.sha256(spki).digest())
+
 
 def parse_jwt(raw: bytes | str, *, area: str) -> Jwt:
     """Read a token in compact form.
@@ -111,7 +118,10 @@ def parse_jwt(raw: bytes | str, *, area: str) -> Jwt:
     if not isinstance(header, dict) or not isinstance(claims, dict):
         raise _bad(area, "header and claims of a token are JSON objects", None, None)
     alg, kid = header.get("alg"), header.get("kid")
-    if not isinstance(alg, str) or not isinstance(kid, str | None) or "crit" in header or header.get("b64") is False:
+    understood = (
+        "crit" not in header and header.get("b64", True) is True
+    )  # RFC 7797: else the payload is not base64url
+    if not isinstance(alg, str) or not isinstance(kid, str | None) or not understood:
         raise _bad(area, "the token's header names no algorithm, or something that must be understood and is not",
                    ascii(alg)[:40], None)  # fmt: skip
     return Jwt(header=header, claims=claims, alg=alg, kid=kid, signing_input=parts[0] + b"." + parts[1],
@@ -119,7 +129,7 @@ def parse_jwt(raw: bytes | str, *, area: str) -> Jwt:
 
 
 def read_json(raw: bytes, *, area: str) -> Any:
-    """JSON in UTF-8, no member twice, no NaN, bounded depth by the interpreter's own limit.
+    """JSON in UTF-8, no member twice, no NaN and no infinity, bounded depth by the interpreter's own limit.
 
     Raises:
         MalformedError: ``AREA.token``.
@@ -133,8 +143,12 @@ def read_json(raw: bytes, *, area: str) -> Any:
     def no_constant(text: str) -> Any:
         raise _bad(area, "a number that JSON does not have", text, None)
 
+    def finite(text: str) -> float:
+        return float(text) if math.isfinite(float(text)) else no_constant(text[:40])
+
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_constant)
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_constant,
+                          parse_float=finite)  # fmt: skip
     except SealroomError:
         raise
     except (ValueError, RecursionError):
@@ -160,7 +174,8 @@ def verify_jwt(token: Jwt, keys: Sequence[JwkKey], *, algorithms: Collection[Jos
     """Verify the token's signature by one of ``keys`` and return that key.
 
     1. The algorithm is in ``algorithms``.
-    2. A key of the set has the token's ``kid``; a token without one is tried with a set of one key only.
+    2. A key of the set has the token's ``kid``; a token without one is tried with a set of one key only, and a set of
+       one key that has no name is tried with any token.
     3. The key's own ``alg``, if it says one, is the token's, and its kind is that of the algorithm.
     4. The signature holds.
 
@@ -173,8 +188,9 @@ def verify_jwt(token: Jwt, keys: Sequence[JwkKey], *, algorithms: Collection[Jos
                               got=ascii(token.alg)[:40], expected=", ".join(algorithms))  # fmt: skip
     algorithm = JoseAlg(token.alg)
     # 2.
-    fitting = [key for key in keys if key.kid == token.kid] if token.kid is not None else list(keys)
-    if not fitting or (token.kid is None and len(fitting) != 1):
+    alone = len(keys) == 1 and (token.kid is None or keys[0].kid is None)
+    fitting = [key for key in keys if alone or (token.kid is not None and key.kid == token.kid)]
+    if not fitting:
         raise UnverifiedError(f"{area}.token-key", "no key of the set is named by the token",
                               got=ascii(token.kid)[:80], expected=f"one of {len(keys)} keys",
                               hint="fetch the issuer's current key set from its own address")  # fmt: skip
@@ -264,8 +280,7 @@ def _read_jwk(entry: Any, area: str) -> JwkKey | None:
     key = _rsa_key(entry, area) if entry["kty"] == "RSA" else _ec_key(entry, area)
     if key is None:
         return None
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return JwkKey(kid=kid, alg=alg, key=key, spki_sha256=hashlib.sha256(spki).digest())
+    return JwkKey.of(key, kid=kid, alg=alg)
 
 
 def _rsa_key(entry: Mapping[str, Any], area: str) -> rsa.RSAPublicKey | None:

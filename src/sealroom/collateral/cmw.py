@@ -145,6 +145,8 @@ def _json_record(value: list[Any]) -> CmwRecord:
     kind, message, indicator = _members(value)
     if not isinstance(kind, str) or not isinstance(message, str):
         raise _bad_record("a record in JSON has a media type and base64url text", None)
+    if not message:
+        raise _bad_record("a record in JSON holds at least one byte", None)
     return CmwRecord(form=CmwForm.JSON_RECORD, type=_media_type(kind), value=_base64url(message),
                      indicator=indicator)  # fmt: skip
 

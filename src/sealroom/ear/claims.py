@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sealroom.ear.model import PROFILES, Ear, Spelling, Submodule, VerifierId, best_case
+from sealroom.cbor import Tagged
+from sealroom.ear.model import PROFILES, VERAISON_PROFILE, Ear, Spelling, Submodule, VerifierId, best_case
 from sealroom.ear.names import NAMES, VERIFIER_NAMES, ClaimKey
 from sealroom.ear.vector import Tier, TrustVector, better
 from sealroom.errors import MalformedError, UnverifiedError
@@ -48,11 +49,12 @@ def read_claims(members: Mapping[Any, Any], spelling: Spelling, values: Values, 
 
     Raises:
         MalformedError: ``ear.profile-unknown``, ``ear.claim-missing``, ``ear.claim``, ``ear.time-not-integer``,
-            ``ear.spelling``.
+            ``ear.spelling``, ``ear.submods``, ``ear.nested``.
         UnverifiedError: ``ear.status-overstated``: more trust is claimed than the vector carries.
     """
     reader = _Reader(spelling, values, strict=strict)
     profile = _profile(reader.need(members, "profile"), spelling)
+    reader.one_policy = profile == VERAISON_PROFILE
     reader.refuse_other_spellings(members, "")
     submodules = tuple(reader.submodules(reader.need(members, "submodules")))
     raw_evidence = reader.find(members, "raw_evidence")
@@ -82,6 +84,8 @@ class _Reader:
                         for name in NAMES[other].values()} - set(self.names.values())  # fmt: skip
         self.values = values
         self.strict = strict
+        self.one_policy = False
+        """Whether the claim of the policies may be one text, as it was in CBOR before it became a list."""
 
     def find(self, members: Mapping[Any, Any], word: str) -> Any:
         """The claim's value; None where it is absent. No claim of ours is null."""
@@ -153,6 +157,10 @@ class _Reader:
 
     def submodule(self, label: str, members: Any) -> Submodule:
         where = f"submods.{ascii(label)[1:-1][:60]}"
+        if isinstance(members, list | bytes | Tagged) or (isinstance(members, Mapping) and self.nests(members)):
+            raise MalformedError("ear.nested", "an attester's appraisal is a token, a digest or a result of its own",
+                                 where=where, expected="the claims of one appraisal",
+                                 hint="have its own verifier's result, and read it by that one's key")  # fmt: skip
         if not isinstance(members, Mapping):
             raise bad("an appraisal is no map of claims", where=where, got=type(members).__name__)
         self.refuse_other_spellings(members, where)
@@ -168,6 +176,10 @@ class _Reader:
         if found.overstated:
             raise _overstated(where, found.claimed, found.status)
         return found
+
+    def nests(self, members: Mapping[Any, Any]) -> bool:
+        """Whether there are attesters below this one: passed over, the worst of them would not count."""
+        return self.names["submodules"] in members or self.names["verifier"] in members
 
     def vector(self, value: Any, where: str) -> TrustVector:
         if not isinstance(value, Mapping):
@@ -185,6 +197,8 @@ class _Reader:
         one, several = self.find(members, "policy_id"), self.find(members, "policy_ids")
         if one is not None and several is not None:
             raise bad("the policy is named in two claims", where=where)
+        if self.one_policy and isinstance(several, str):
+            one, several = several, None
         if several is None:
             return () if one is None else (_text(one, f"{where} policy id"),)
         if not isinstance(several, list) or not several:

@@ -21,7 +21,7 @@ __all__ = ["Wanted", "read_ear_cwt", "read_ear_jwt"]
 
 _SKEW = timedelta(seconds=60)
 _CWT_TAG = 61
-_AUDIENCE = ("aud", 3)
+_AUDIENCE, _ISSUER = ("aud", 3), ("iss", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,9 @@ class Wanted:
     nonce: bytes | str | None = None
     """What this relying party sent to the verifier; bytes stand in JSON results as base64url without padding."""
     audience: str | None = None
+    issuer: str | None = None
+    """What the claim ``iss`` must say. The key alone proves who issued a result; this tells two services of one key
+    apart."""
     verifiers: frozenset[str] = frozenset()
     """Developers of verifiers that count; empty: the signature's key alone decides."""
     submodules: frozenset[str] = frozenset()
@@ -56,7 +59,7 @@ def read_ear_jwt(raw: bytes | str, keys: Sequence[JwkKey], *, at: datetime, want
        vector.
     4. It is neither too old nor from the future.
     5. It answers the nonce, and is meant for this audience.
-    6. The verifier is one that counts.
+    6. It is of this issuer, and the verifier is one that counts.
     7. Every attester that must be there is there, appraised by a policy that counts.
     8. The status, recomputed, is good enough.
 
@@ -70,8 +73,8 @@ def read_ear_jwt(raw: bytes | str, keys: Sequence[JwkKey], *, at: datetime, want
         MalformedError: ``ear.token``, and those of `read_claims`.
         UnverifiedError: ``ear.token-algorithm``, ``ear.token-key``, ``ear.token-signature``,
             ``ear.status-overstated``, ``ear.profile-not-accepted``, ``ear.expired``, ``ear.not-yet-valid``,
-            ``ear.too-old``, ``ear.nonce``, ``ear.audience``, ``ear.verifier``, ``ear.attester-missing``,
-            ``ear.policy``.
+            ``ear.too-old``, ``ear.nonce``, ``ear.audience``, ``ear.issuer``, ``ear.verifier``,
+            ``ear.attester-missing``, ``ear.policy``.
         RefusedError: ``ear.status``.
     """
     asked = wanted or Wanted()
@@ -140,13 +143,20 @@ def _require_addressee(ear: Ear, wanted: Wanted) -> None:
                           f"{len(ear.nonces)} other nonces", "the nonce that was sent",
                           hint="a result for somebody else, or an old one, was handed on")  # fmt: skip
     if wanted.audience is not None:
-        claim = next((ear.extensions[key] for key in _AUDIENCE if key in ear.extensions), None)
+        claim = _claim(ear, _AUDIENCE)
         if wanted.audience not in (claim if isinstance(claim, list) else [claim]):
             raise _unverified("audience", "the result is meant for another relying party", ascii(claim)[:80],
                               wanted.audience)  # fmt: skip
+    if wanted.issuer is not None and (claim := _claim(ear, _ISSUER)) != wanted.issuer:
+        raise _unverified("issuer", "the result is of another issuer", ascii(claim)[:80], wanted.issuer)
     if wanted.verifiers and ear.verifier.developer not in wanted.verifiers:
         raise _unverified("verifier", "the result is of a verifier that does not count here",
                           ascii(ear.verifier.developer)[:80], ", ".join(sorted(wanted.verifiers)))  # fmt: skip
+
+
+def _claim(ear: Ear, names: Sequence[str | int]) -> Any:
+    """A claim of RFC 7519, by its name in JSON or its number in CBOR."""
+    return next((ear.extensions[key] for key in names if key in ear.extensions), None)
 
 
 def _is_nonce(found: str | bytes, wanted: str | bytes) -> bool:

@@ -6,7 +6,7 @@ import struct
 import pytest
 from ear_tokens import ALL, DOTS, INTEGERS, NOW, UNDERSCORES, changed
 
-from sealroom.cbor import encode_cbor
+from sealroom.cbor import Tagged, encode_cbor
 from sealroom.ear import Spelling, Tier, read_claims_cbor, read_claims_json
 from sealroom.errors import MalformedError, SealroomError, UnverifiedError
 
@@ -146,6 +146,32 @@ def test_old_results_name_one_policy_or_several_but_not_twice():
     assert read(only).submodules[0].policy_ids == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    "attester",
+    [["JWT", "a.b.c"], ["DIGEST", ["sha-256", "AAAA"]],
+     UNDERSCORES,
+     {"ear_status": "affirming", "submods": {"gpu": {"ear_status": "contraindicated"}}}],
+    ids=["a token", "a digest", "a result of another verifier", "attesters below an attester"],
+)  # fmt: skip
+def test_an_attester_whose_appraisal_lies_elsewhere_is_refused_and_not_passed_over(attester):
+    with pytest.raises(MalformedError, match=r"ear\.nested"):
+        read(changed(UNDERSCORES, "submods", "gpu0", to=attester))
+
+
+@pytest.mark.parametrize("attester", [b"\xd2\x84", [1, b""], Tagged(18, [b"", {}, b"", b""]),
+                                      {1000: 2, 266: {"gpu": {1000: 96}}}])  # fmt: skip
+def test_an_attester_whose_appraisal_lies_elsewhere_is_refused_in_cbor_too(attester):
+    with pytest.raises(MalformedError, match=r"ear\.nested"):
+        read(changed(INTEGERS, 266, "gpu0", to=attester))
+
+
+def test_old_results_in_cbor_name_their_policy_as_one_text():
+    old = changed(INTEGERS, 265, to="tag:github.com,2023:veraison/ear")
+    assert read(changed(old, 266, "cpu0", 1003, to="policy-1")).submodules[0].policy_ids == ("policy-1",)
+    with pytest.raises(MalformedError, match=r"ear\.claim"):
+        read(changed(INTEGERS, 266, "cpu0", 1003, to="policy-1"))
+
+
 def test_claims_that_are_not_known_are_carried():
     """RFC 9711 section 5 and the draft: a receiver passes over claims that it does not know."""
     result = read(UNDERSCORES | {"iss": "x", "vendor_claim": {"a": 1}})
@@ -172,7 +198,8 @@ def test_a_floating_time_in_cbor_is_refused_too():
     assert int(read_claims_cbor(raw, strict=False).issued_at.timestamp()) == NOW
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{", b'{"a":1,"a":1}', b"\xff", b"[" * 5000, b"{}"])
+@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{", b'{"a":1,"a":1}', b"\xff", b"[" * 5000, b"{}",
+                                 b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":1e999}'])  # fmt: skip
 def test_bytes_that_are_no_claims_are_refused(raw):
     with pytest.raises(MalformedError, match=r"ear\."):
         read_claims_json(raw)

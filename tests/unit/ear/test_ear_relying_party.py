@@ -42,7 +42,8 @@ def test_a_key_in_the_header_is_never_looked_at():
     with pytest.raises(UnverifiedError, match=r"ear\.token-signature"):
         read(UNDERSCORES, signed_by=OTHER_KEY, header={"jwk": jwk(OTHER_KEY)})
     with pytest.raises(UnverifiedError, match=r"ear\.token-key"):
-        read(UNDERSCORES, signed_by=OTHER_KEY, header={"kid": "mine", "x5u": "https://evil.example"})
+        read(UNDERSCORES, signed_by=OTHER_KEY, header={"kid": "mine", "x5u": "https://evil.example"},
+             key_set=keys(KEY, ec.generate_private_key(ec.SECP256R1())))  # fmt: skip
 
 
 def test_a_changed_result_is_refused():
@@ -113,6 +114,13 @@ def test_audience_and_verifier():
         read(UNDERSCORES, verifiers=frozenset({"https://other.example"}))
 
 
+def test_the_issuer_is_the_one_that_is_asked_for():
+    assert read(UNDERSCORES | {"iss": "https://verifier.example"}, issuer="https://verifier.example")
+    for claims in ({}, {"iss": "https://other.example"}, {"iss": ["https://verifier.example"]}):
+        with pytest.raises(UnverifiedError, match=r"ear\.issuer"):
+            read(UNDERSCORES | claims, issuer="https://verifier.example")
+
+
 def test_an_attester_that_must_be_there():
     with pytest.raises(UnverifiedError, match=r"ear\.attester-missing"):
         read(UNDERSCORES, submodules=frozenset({"cpu0", "gpu0"}))
@@ -152,8 +160,10 @@ def test_a_signed_cbor_result_is_read_with_or_without_its_tags(tags):
 
 
 def test_a_cbor_result_is_checked_as_one_in_json():
-    raw = cwt(INTEGERS | {10: NONCE, 3: "us"})
-    assert read_ear_cwt(raw, KEY.public_key(), at=AT, wanted=Wanted(nonce=NONCE, audience="us"))
+    raw = cwt(INTEGERS | {10: NONCE, 3: "us", 1: "me"})
+    assert read_ear_cwt(raw, KEY.public_key(), at=AT, wanted=Wanted(nonce=NONCE, audience="us", issuer="me"))
+    with pytest.raises(UnverifiedError, match=r"ear\.issuer"):
+        read_ear_cwt(raw, KEY.public_key(), at=AT, wanted=Wanted(issuer="us"))
     with pytest.raises(UnverifiedError, match=r"ear\.nonce"):
         read_ear_cwt(raw, KEY.public_key(), at=AT, wanted=Wanted(nonce=NONCE[1:]))
     with pytest.raises(UnverifiedError, match=r"ear\.signature"):
