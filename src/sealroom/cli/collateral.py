@@ -2,26 +2,25 @@
 
 import json
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sealroom.cli.collateral_windows import earliest_end, item_lines
 from sealroom.cli.input_files import naming, parse_time_option, read_input
 from sealroom.collateral.archive import MAX_ARCHIVE, CollateralArchive, read_archive
 from sealroom.collateral.cache import CollateralCache
-from sealroom.collateral.fetch import IntelOptions, Transport, fetch_amd, fetch_intel, fetch_nvidia
+from sealroom.collateral.fetch import Transport
 from sealroom.collateral.fetch.amd import AMD_SERVICE
 from sealroom.collateral.fetch.intel import INTEL_SERVICE
 from sealroom.collateral.fetch.nvidia import NVIDIA_OCSP, NVIDIA_RIMS
+from sealroom.collateral.fetch.vendors import Services, archive_of, fetch_needed, keep_leaf, kept_leaf, subject_of
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
-from sealroom.evidence import Collateral
 from sealroom.policy import default_policy
-from sealroom.tees.needs import AmdRequest, IntelRequest, NvidiaRequest, Request, what_is_needed
+from sealroom.tees.needs import Request, what_is_needed
 from sealroom.tees.recognise import recognise
+from sealroom.tees.windows import item_lines
 from sealroom.verifier import appraise_evidence
 
 __all__ = ["check", "fetch", "register", "show"]
@@ -29,7 +28,6 @@ __all__ = ["check", "fetch", "register", "show"]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A collateral bundle.")]
 _FINGERPRINT = 64
-_LEAF = "-leaf"
 
 
 def register(app: typer.Typer) -> None:
@@ -70,16 +68,10 @@ def fetch(  # noqa: PLR0913 - one for each option
     with naming(evidence):
         chain = None if certificates is None else read_input(certificates)
         needed = what_is_needed(tee, raw, product=product, certificates=chain)
-    kept = None if cache is None else CollateralCache(cache)
-    subject = f"{needed.name}-{update}" if isinstance(needed, IntelRequest) else needed.name
-    archive = kept.get(subject, now) if kept is not None else None
-    if archive is None:
-        at_hand = read_input(leaf) if leaf is not None else _kept_leaf(kept, subject, now)
-        items = _fetched(needed, service=service, ocsp=ocsp, update=update, timeout=timeout, leaf=at_hand)
-        archive = _archive(needed, subject, now, items)
-        if kept is not None:
-            kept.put(archive)
-            _keep_leaf(kept, archive)
+    services = Services(intel=service or INTEL_SERVICE, intel_update=update, amd=service or AMD_SERVICE,
+                        nvidia_rims=service or NVIDIA_RIMS, nvidia_ocsp=ocsp)  # fmt: skip
+    archive = _kept_or_fetched(needed, services, None if cache is None else CollateralCache(cache),
+                               leaf=None if leaf is None else read_input(leaf), timeout=timeout, now=now)  # fmt: skip
     _write(output, archive.encode())
     until = "unknown" if archive.holds_until is None else archive.holds_until.isoformat()
     typer.echo(f"{archive.subject}: {len(archive.collateral.items)} items, holds until {until}", err=True)
@@ -125,36 +117,25 @@ def check(
                + (", SIMULATED" if claims.simulated else ""))  # fmt: skip
 
 
-def _archive(needed: Request, subject: str, now: datetime, items: dict[str, bytes]) -> CollateralArchive:
-    collateral = Collateral(items=items)
-    return CollateralArchive(tee=needed.tee, subject=subject, fetched_at=now, holds_until=earliest_end(collateral),
-                             collateral=collateral)  # fmt: skip
-
-
-def _kept_leaf(kept: CollateralCache | None, subject: str, now: datetime) -> bytes | None:
-    """AMD's service limits its callers hard, and a chip's certificate for a version never changes in meaning."""
-    found = None if kept is None else kept.get(subject + _LEAF, now)
-    return None if found is None else found.collateral.items.get("leaf")
-
-
-def _keep_leaf(kept: CollateralCache, archive: CollateralArchive) -> None:
-    if (leaf := archive.collateral.items.get("leaf")) is not None:
-        kept.put(replace(archive, subject=archive.subject + _LEAF, holds_until=None,
-                         collateral=Collateral(items={"leaf": leaf})))  # fmt: skip
-
-
-def _fetched(
-    needed: Request, *, service: str | None, ocsp: str, update: str, timeout: float, leaf: bytes | None
-) -> dict[str, bytes]:
+def _kept_or_fetched(
+    needed: Request, services: Services, kept: CollateralCache | None, *, leaf: bytes | None, timeout: float,
+    now: datetime,
+) -> CollateralArchive:  # fmt: skip
+    subject = subject_of(needed, services)
+    if kept is not None and (found := kept.get(subject, now)) is not None:
+        return found
+    if leaf is None and kept is not None:
+        leaf = kept_leaf(kept, subject, now)
     transport = Transport(timeout=timeout)
     try:
-        if isinstance(needed, AmdRequest):
-            return fetch_amd(needed, transport, service=service or AMD_SERVICE, leaf=leaf)
-        if isinstance(needed, NvidiaRequest):
-            return fetch_nvidia(needed, transport, rims=service or NVIDIA_RIMS, ocsp=ocsp)
-        return fetch_intel(needed, transport, IntelOptions(service=service or INTEL_SERVICE, update=update))
+        items = fetch_needed(needed, transport, services, leaf=leaf)
     finally:
         transport.close()
+    archive = archive_of(needed, services, items, at=now)
+    if kept is not None:
+        kept.put(archive)
+        keep_leaf(kept, archive)
+    return archive
 
 
 def _read(file: Path) -> CollateralArchive:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sealroom.errors import MalformedError, MisuseError, UnverifiedError
 from sealroom.evidence import Tee
-from sealroom.tees import nvidia, sgx, snp, tdx
+from sealroom.tees import azure_vtpm, gcp, nvidia, sgx, snp, tdx
 from sealroom.tees._dcap.pck import read_pck_identity
 from sealroom.tees.nvidia.reference_values import ReportFacts
 from sealroom.tees.nvidia.rim import rim_certificates
@@ -107,13 +107,14 @@ def what_is_needed(tee: Tee, raw: bytes, *, product: str | None = None, certific
     Raises:
         MalformedError, UnverifiedError: the evidence can not be read, or names no platform.
     """
+    tee, raw = _inside(tee, raw)
     if tee is Tee.SNP:
         return _amd(raw, product)
     if tee is Tee.NVIDIA:
         return _nvidia(raw, certificates)
     if tee not in {Tee.TDX, Tee.SGX}:
         raise MisuseError("collateral.nothing-to-fetch", "there is nothing to fetch for this kind of evidence",
-                          got=tee.value, expected="snp, tdx, sgx or nvidia",
+                          got=tee.value, expected="snp, tdx, sgx or nvidia, or a cloud's wrapper of one",
                           hint="what it needs comes with it, or from the service that made it")  # fmt: skip
     quote = tdx.parse(raw).quote if tee is Tee.TDX else sgx.parse(raw).quote
     leaf, issuer, *_ = (*read_certificates(quote.pck_chain.rstrip(_PADDING)), None)
@@ -121,6 +122,15 @@ def what_is_needed(tee: Tee, raw: bytes, *, product: str | None = None, certific
         raise UnverifiedError("dcap.pck-chain", "the quote's certificates are not leaf, CA and root")
     pck = read_pck_identity(leaf, issuer)
     return IntelRequest(tee=tee, fmspc=pck.fmspc, ca=pck.ca)
+
+
+def _inside(tee: Tee, raw: bytes) -> tuple[Tee, bytes]:
+    """What the silicon said, where a cloud has wrapped it; anything else as it is."""
+    if tee is Tee.AZURE_VTPM and (guest := azure_vtpm.parse(raw).guest) is not None:
+        return guest.hcl.inner, guest.hcl.hardware_report if guest.hcl.inner is Tee.SNP else guest.td_quote or b""
+    if tee is Tee.GCP and (vtpm := gcp.parse(raw).vtpm) is not None and vtpm.hardware is not None:
+        return vtpm.hardware.tee, vtpm.hardware.raw
+    return tee, raw
 
 
 def _amd(raw: bytes, named: str | None) -> AmdRequest:

@@ -11,11 +11,12 @@ from sealroom.collateral.fetch.transport import MAX_BODY
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
 from sealroom.evidence import Collateral, Tee, TrustRoots
 from sealroom.tees import snp
-from sealroom.tees.needs import what_is_needed
+from sealroom.tees.needs import AmdRequest, IntelRequest, what_is_needed
 from sealroom.tees.registry import for_tee
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import Product
 from sealroom.testing.dcap import SimulatedSgx, SimulatedTdx
+from sealroom.testing.machines import Launched, kind_named
 from sealroom.testing.snp import SnpPlatform, SnpVendor
 from sealroom.testing.vendor_service import Reply, kds_replies, pccs_replies, serving
 
@@ -207,3 +208,10 @@ def test_a_report_that_does_not_say_its_product_needs_to_be_told(vendors):
     with pytest.raises(MalformedError):
         what_is_needed(Tee.SNP, raw)
     assert what_is_needed(Tee.SNP, raw, product="Milan").product == "Milan"
+
+
+@pytest.mark.parametrize(("kind", "request_type"), [("azure-tdx", IntelRequest), ("azure-snp", AmdRequest)])
+def test_a_clouds_wrapper_needs_what_the_silicon_in_it_needs(kind, request_type):
+    cpu = kind_named(kind).cpu
+    guest = cpu.attester(cpu.create(), Launched(measurement=bytes(48), init_data=bytes(32)))
+    assert isinstance(what_is_needed(Tee.AZURE_VTPM, guest.collect(bytes(32)).raw), request_type)
