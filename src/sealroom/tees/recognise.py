@@ -35,7 +35,7 @@ def recognise(raw: bytes) -> Tee | None:  # noqa: PLR0911 - one row for each beg
         return _of_token(raw)
     if raw[:1] in {b"{", b"["}:
         return _of_json(raw)
-    if raw[0] in {0x84, 0x9F, 0xD2, 0xD9}:
+    if raw[0] in {0x84, 0x9F, 0xD2, 0xD8, 0xD9}:
         return _of_cbor(raw)
     if raw[0] == _PROTOBUF_FIRST and raw[1] != 0:
         return Tee.GCP
@@ -66,9 +66,9 @@ def _of_json(raw: bytes) -> Tee | None:
         return None
     if isinstance(document, list):
         return Tee.NVIDIA
-    if "tpm_quote" in document:
-        return Tee.AZURE_VTPM
-    return Tee.TPM if "quote" in document or "tpm" in document else None
+    if "tpm_quote" not in document:
+        return None
+    return Tee.AZURE_VTPM if "hcl_report" in document else Tee.TPM
 
 
 def _of_cbor(raw: bytes) -> Tee | None:
@@ -76,8 +76,9 @@ def _of_cbor(raw: bytes) -> Tee | None:
         value = read_cbor(raw)
         if isinstance(value, Tagged) and value.tag in _CCA_TAGS:
             return Tee.CCA
-        message = value.value if isinstance(value, Tagged) else value
-        return _of_message(message)
+        while isinstance(value, Tagged):  # a CWT has two
+            value = value.value
+        return _of_message(value)
     except SealroomError:
         return None
 

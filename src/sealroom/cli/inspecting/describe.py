@@ -2,10 +2,12 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sealroom.cli.inspecting.certificates import describe_certificates, describe_crl
+from sealroom.cli.inspecting.devices import describe_ocsp, describe_rim, describe_service_answer
 from sealroom.cli.inspecting.documents import (
     describe_json,
     describe_policy,
@@ -15,24 +17,31 @@ from sealroom.cli.inspecting.documents import (
 )
 from sealroom.cli.inspecting.evidence import (
     describe_bundle,
+    describe_evidence,
     describe_key_configs,
-    describe_snp_report,
     describe_statement,
 )
+from sealroom.cli.inspecting.keys import describe_public_key
 from sealroom.cli.inspecting.quotes import describe_quote, looks_like_quote
+from sealroom.cli.inspecting.snp import describe_snp_report
 from sealroom.cli.inspecting.tree import Description
-from sealroom.errors import MalformedError
+from sealroom.cli.inspecting.wrapped import describe_attest, describe_hcl
+from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.evidence import Tee
 from sealroom.kbs.init_data import parse_init_data
 from sealroom.room.config import parse_room_config
+from sealroom.tees.recognise import recognise
 from sealroom.tees.snp.layout import REPORT
 
 __all__ = ["describe", "describe_directory"]
 
 _DER_SEQUENCES = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a short form would be shorter than any certificate
 _KNOWN = (
-    "evidence bundles, SNP reports, TDX and SGX quotes, certificates and CRLs (PEM or DER), policies, init data, "
-    "room configurations, room statements, key configurations, JSON, JWS and JWE, folders of sealed models"
+    "evidence bundles, evidence of every TEE, TPM quotes, HCL reports, reference values of NVIDIA, OCSP responses, "
+    "certificates and CRLs (PEM or DER), public keys, policies, init data, room configurations, room statements, "
+    "key configurations, JSON, JWS and JWE, folders of sealed models"
 )
+_IN_JSON = frozenset({Tee.AZURE_VTPM, Tee.TPM})
 
 
 def describe(raw: bytes, *, source: str) -> Description:
@@ -56,24 +65,42 @@ def describe_directory(folder: Path) -> Description:
 
 
 def _describe_x509(raw: bytes) -> Description:
+    if b"-----BEGIN PUBLIC KEY" in raw:
+        return describe_public_key(raw)
     if b"-----BEGIN X509 CRL" in raw:
         return describe_crl(raw)
     try:
         return describe_certificates(raw)
     except MalformedError as not_certificate:
-        try:
-            return describe_crl(raw)
-        except MalformedError:
-            raise not_certificate from None
+        for reader in (describe_crl, describe_ocsp):
+            with suppress(MalformedError, UnverifiedError):
+                return reader(raw)
+        raise not_certificate from None
 
 
 def _describe_json(raw: bytes) -> Description:
     if b'"key_configs"' in raw and b'"nonce"' in raw:
         return describe_statement(raw)
+    if (tee := recognise(raw)) is not None and tee in _IN_JSON:
+        return describe_evidence(tee, raw)
+    if raw.lstrip()[:1] == b"[":
+        with suppress(MalformedError, UnverifiedError):
+            return describe_service_answer(raw)
     return describe_json(raw)
 
 
+def _describe_cbor(raw: bytes) -> Description:
+    tee = recognise(raw)
+    if tee is None:
+        raise MalformedError("inspect.unknown-format", "this is CBOR, and nothing that is known here",
+                             got=f"{len(raw)} bytes", expected="a Nitro document, or a CCA or PSA token")  # fmt: skip
+    return describe_evidence(tee, raw)
+
+
 def _describe_rest(raw: bytes, source: str) -> Description:
+    """What has no mark: an attestation of Google's, or a list of key configurations."""
+    with suppress(MalformedError, UnverifiedError):
+        return describe_evidence(Tee.GCP, raw)
     try:
         return describe_key_configs(raw)
     except MalformedError:
@@ -107,8 +134,17 @@ def _is_snp_report(raw: bytes) -> bool:
     return len(raw) == REPORT.size or (raw[:1] in (b"\x02", b"\x03", b"\x04", b"\x05") and raw[1:4] == bytes(3))
 
 
+def _begins(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda raw: raw.startswith(marks)
+
+
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Description]], ...] = (
     (lambda raw: raw[:1] != b"" and 0xA0 <= raw[0] <= 0xBF, describe_bundle),
+    (_begins(b"\x11\xe0"), lambda raw: describe_evidence(Tee.NVIDIA, raw)),
+    (_begins(b"HCLA"), describe_hcl),
+    (_begins(b"\xff\x54\x43\x47"), describe_attest),
+    (_begins(b"\x84", b"\x9f", b"\xd2", b"\xd8\x3d", b"\xd9"), _describe_cbor),
+    (lambda raw: raw.lstrip()[:1] == b"<", describe_rim),
     (looks_like_quote, describe_quote),
     (_is_snp_report, describe_snp_report),
     (lambda raw: raw.lstrip()[:1] in (b"{", b"[") and _toml(raw) is None, _describe_json),

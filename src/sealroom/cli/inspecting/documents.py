@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from sealroom.cli.input_files import read_input
+from sealroom.cli.inspecting.keys import digest_of_jwk
 from sealroom.cli.inspecting.tree import Description, Tree
 from sealroom.errors import MalformedError, MisuseError
+from sealroom.jose import Jwt
 from sealroom.policy import explain, load_policy
 
-__all__ = ["describe_json", "describe_policy", "describe_sealed_model", "describe_token", "looks_like_token"]
+__all__ = [
+    "describe_json",
+    "describe_policy",
+    "describe_sealed_model",
+    "describe_token",
+    "looks_like_token",
+    "token_parts",
+]
 
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2}((\.[A-Za-z0-9_-]*){2})?\s*")
 _JWE_PARTS = 5
@@ -34,7 +43,13 @@ def describe_json(raw: bytes) -> Description:
     content = _json(raw, "the file")
     if isinstance(content, dict) and {"protected", "ciphertext"} <= content.keys():
         return Description("JWE, flattened JSON", {**content, "protected": _protected(content["protected"])})
-    return Description("JSON", _without_secrets(content))
+    if isinstance(content, dict) and "kty" in content:
+        return Description("JSON web key", _named_key(content))
+    keys = _keys(content)
+    if not keys:
+        return Description("JSON", _without_secrets(content))
+    shown: list[Tree] = [_named_key(key) for key in keys]
+    return Description("JSON web key set", shown)
 
 
 def looks_like_token(raw: bytes) -> bool:
@@ -56,6 +71,11 @@ def describe_token(raw: bytes) -> Description:
     claims: Tree = _json(payload, "the payload") if payload[:1] == b"{" else f"{len(payload)} bytes"
     return Description("JWS (JWT), compact", {"header": header, "payload": claims,
                                               "signature": f"{len(_base64url(parts[2]))} bytes"})  # fmt: skip
+
+
+def token_parts(token: Jwt) -> Tree:
+    """Header and claims of a token that was read already."""
+    return {"header": dict(token.header), "claims": dict(token.claims)}
 
 
 def describe_sealed_model(folder: Path) -> Description:
@@ -89,6 +109,21 @@ def _without_secrets(tree: Tree) -> Tree:
             for name, value in tree.items()
         }
     return [_without_secrets(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _keys(content: Tree) -> list[dict[str, Tree]]:
+    """The keys of a set (RFC 7517 section 5); none if this is no set."""
+    listed = content.get("keys") if isinstance(content, dict) else None
+    found = [key for key in listed if isinstance(key, dict) and "kty" in key] if isinstance(listed, list) else []
+    return found if isinstance(listed, list) and len(found) == len(listed) else []
+
+
+def _named_key(key: dict[str, Tree]) -> Tree:
+    """A key with the name that policies have for it; certificates beside it can be of 30 KB, and prove nothing here."""
+    shown = _without_secrets(key)
+    chain = key.get("x5c")
+    short: dict[str, Tree] = {"x5c": f"{len(chain)} certificates"} if isinstance(chain, list) else {}
+    return {"a policy names it": digest_of_jwk(key), **(shown if isinstance(shown, dict) else {}), **short}
 
 
 def _shortened(tree: Tree) -> Tree:

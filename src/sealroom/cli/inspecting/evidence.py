@@ -1,29 +1,40 @@
-"""Bundles, reports and statements as trees."""
+"""Bundles, statements and key configurations as trees; evidence in them by its own reader."""
 
 from collections.abc import Callable, Mapping
 
 from sealroom.channel.key_config import parse_key_configs
 from sealroom.cli.inspecting.certificates import describe_certificates, describe_crl
-from sealroom.cli.inspecting.documents import describe_json
+from sealroom.cli.inspecting.devices import (
+    describe_device_report,
+    describe_rim,
+    describe_service_answer,
+    describe_stapled,
+)
+from sealroom.cli.inspecting.documents import describe_json, describe_token, looks_like_token
 from sealroom.cli.inspecting.quotes import describe_quote
+from sealroom.cli.inspecting.snp import describe_snp_report
 from sealroom.cli.inspecting.tree import Description, Tree, shown_bytes
-from sealroom.collateral import parse_bundle
+from sealroom.cli.inspecting.wrapped import (
+    describe_arm,
+    describe_azure,
+    describe_gcp,
+    describe_nitro,
+    describe_tpm,
+)
+from sealroom.collateral import EvidenceBundle, parse_bundle
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import CollectedEvidence, Tee
-from sealroom.fixed_layout import Values
 from sealroom.statement import parse_statement, statement_members
-from sealroom.tees.snp.claims import FLAGS_OF_POLICY
-from sealroom.tees.snp.layout import REPORT, layout_of
-from sealroom.tees.snp.tcb import Product, product_of_cpuid, read_tcb
 
-__all__ = ["describe_bundle", "describe_key_configs", "describe_snp_report", "describe_statement"]
+__all__ = ["describe_bundle", "describe_evidence", "describe_key_configs", "describe_statement"]
 
-_TCB_FIELDS = ("current_tcb", "reported_tcb", "committed_tcb", "launch_tcb")
 _COLLATERAL = {
     "leaf": describe_certificates, "chain": describe_certificates, "crl": describe_crl,
     "tcb_info_response": describe_json, "qe_identity_response": describe_json,
     "tcb_info_issuer_chain": describe_certificates, "qe_identity_issuer_chain": describe_certificates,
     "pck_crl_issuer_chain": describe_certificates, "pck_crl": describe_crl, "root_ca_crl": describe_crl,
+    "cert_chain": describe_certificates, "driver_rim": describe_rim, "vbios_rim": describe_rim,
+    "ocsp": describe_stapled, "jwks": describe_json,
 }  # fmt: skip
 
 
@@ -34,9 +45,7 @@ def describe_bundle(raw: bytes) -> Description:
     content["cpu"] = _member(bundle.cpu)
     if bundle.devices:
         content["devices"] = {name: _evidence(device.tee, device.raw) for name, device in bundle.devices.items()}
-        content["endorsements"] = {
-            digest.hex()[:16]: shown_bytes(value) for digest, value in bundle.endorsements.items()
-        }
+        content["endorsements"] = _endorsements(bundle)
     return Description("evidence bundle, version 2", content)
 
 
@@ -63,48 +72,37 @@ def describe_key_configs(raw: bytes) -> Description:
     return Description("key configurations (application/ohttp-keys)", content)
 
 
-def describe_snp_report(raw: bytes) -> Description:
-    """An SNP attestation report, field by field; TCB versions in parts where the report names its product."""
-    values = layout_of(raw).parse(raw)
-    content: dict[str, Tree] = {}
-    for name, value in values.items():
-        content[name] = value if isinstance(value, int) else shown_bytes(value)
-    policy = values.integer("policy")
-    content["policy"] = f"{policy:#x}"
-    content["policy allows"] = [name for bit, name in FLAGS_OF_POLICY.items() if policy >> bit & 1]
-    if (product := _product(values)) is not None:
-        content["product by CPUID"] = product.value
-        for name in _TCB_FIELDS:
-            content[name] = _tcb(product, values.octets(name), name)
-    return Description(f"SEV-SNP attestation report, version {values.integer('version')}", content)
+def _endorsements(bundle: EvidenceBundle) -> Tree:
+    """Each value once, by its digest, what the statement calls it, and whose it is."""
+    shown: dict[str, Tree] = {}
+    devices = parse_statement(bundle.statement).devices
+    for digest, value in bundle.endorsements.items():
+        owners = [(item, one.name) for one in devices for item, found in one.collateral.items() if found == digest]
+        item = owners[0][0] if owners else "of no device"
+        names = ", ".join(name for _, name in owners)
+        shown[f"{digest.hex()[:16]} ({item}{' of ' if names else ''}{names})"] = _item(item, value)
+    return shown
 
 
-def _product(values: Values) -> Product | None:
-    if "cpuid_fam" not in values:  # version 2 names no product
-        return None
-    try:
-        return product_of_cpuid(values.integer("cpuid_fam"), values.integer("cpuid_mod"))
-    except UnverifiedError:  # of a product to come
-        return None
-
-
-def _tcb(product: Product, raw: bytes, name: str) -> Tree:
-    try:
-        return ", ".join(f"{part} {level}" for part, level in read_tcb(product, raw, REPORT.where(name)).items())
-    except MalformedError as error:
-        return f"{raw.hex()} ({error.message})"
+def describe_evidence(tee: Tee, raw: bytes) -> Description:
+    """Evidence of ``tee``, whatever it is wrapped in."""
+    if looks_like_token(raw):
+        return describe_token(raw)
+    return _EVIDENCE[tee](raw)
 
 
 def _evidence(tee: Tee, raw: bytes) -> Tree:
-    return _read(_EVIDENCE[tee], raw) if tee in _EVIDENCE else shown_bytes(raw)
+    return _read(lambda given: describe_evidence(tee, given), raw)
 
 
 def _member(member: CollectedEvidence) -> Tree:
-    items: dict[str, Tree] = {}
-    for name, item in member.collateral.items.items():
-        reader = _COLLATERAL.get(name)
-        items[name] = _read(reader, item) if reader else shown_bytes(item)
+    items: dict[str, Tree] = {name: _item(name, value) for name, value in member.collateral.items.items()}
     return {"tee": member.tee.value, "evidence": _evidence(member.tee, member.raw), "collateral": items}
+
+
+def _item(name: str, value: bytes) -> Tree:
+    reader = _COLLATERAL.get(name)
+    return _read(reader, value) if reader else shown_bytes(value)
 
 
 def _read(reader: Callable[[bytes], Description], raw: bytes) -> Tree:
@@ -114,8 +112,18 @@ def _read(reader: Callable[[bytes], Description], raw: bytes) -> Tree:
         return f"can not be read: {error}"
 
 
+def _describe_nvidia(raw: bytes) -> Description:
+    return describe_service_answer(raw) if raw[:1] == b"[" else describe_device_report(raw)
+
+
 _EVIDENCE: Mapping[Tee, Callable[[bytes], Description]] = {
     Tee.SNP: describe_snp_report,
     Tee.TDX: describe_quote,
     Tee.SGX: describe_quote,
+    Tee.NVIDIA: _describe_nvidia,
+    Tee.NITRO: describe_nitro,
+    Tee.CCA: describe_arm,
+    Tee.AZURE_VTPM: describe_azure,
+    Tee.GCP: describe_gcp,
+    Tee.TPM: describe_tpm,
 }

@@ -25,7 +25,7 @@ from sealroom.tees.nvidia.ocsp_response import (
 from sealroom.x509_chain import require_in_window, require_signed, verify_end_entity
 from sealroom.x509_reader import Certificate, SignatureScheme, read_certificate
 
-__all__ = ["OcspState", "OcspStatus", "answers_for", "verify_ocsp"]
+__all__ = ["OcspState", "OcspStatus", "answers_for", "state_of", "verify_ocsp"]
 
 _OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 _EXTENDED_KEY_USAGE = "2.5.29.37"
@@ -97,7 +97,8 @@ def verify_ocsp(raw: bytes, *, certificate: Certificate, issuer: Certificate, at
     end = single.next_update or single.this_update + _NO_NEXT_UPDATE
     window = Validity(not_before=single.this_update, not_after=end)
     require_in_window(window, at, f"the revocation answer for {certificate.subject}")
-    return _status(single.status, window.meet(signer.validity))
+    state, reason = state_of(single.status)
+    return OcspStatus(state=state, reason=reason, validity=window.meet(signer.validity))
 
 
 def _signer(response: OcspResponse, issuer: Certificate, at: datetime) -> Certificate:
@@ -149,13 +150,17 @@ def _matching(response: OcspResponse, certificate: Certificate, issuer: Certific
     return found[0]
 
 
-def _status(status: Element, window: Validity) -> OcspStatus:
+def state_of(status: Element) -> tuple[OcspState, str | None]:
+    """What an answer says of its certificate, and why if it was withdrawn; nothing is verified.
+
+    Raises:
+        MalformedError: ``nvidia.ocsp``, ``x509.der``.
+    """
     if status.tag in {GOOD, UNKNOWN}:
-        state = OcspState.GOOD if status.tag == GOOD else OcspState.UNKNOWN
-        return OcspStatus(state=state, reason=None, validity=window)
+        return (OcspState.GOOD if status.tag == GOOD else OcspState.UNKNOWN), None
     number = read_reason(status)
     state = OcspState.HOLD if number == _HOLD else OcspState.REVOKED
-    return OcspStatus(state=state, reason=_REASONS.get(number, f"reason {number}"), validity=window)
+    return state, _REASONS.get(number, f"reason {number}")
 
 
 def _key_bits(certificate: Certificate) -> bytes:
