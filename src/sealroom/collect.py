@@ -9,7 +9,8 @@ device; a TPM by itself, which makes no machine confidential, is the last.
     devices = devices_of_this_machine(folder)
 
 What goes along with the evidence lies in a folder, each item in a file of its name (``tcb_info_response``); that of
-devices in folders below it, of one device (``gpu0/vbios_rim``) or of all (``nvidia/driver_rim``).
+devices in folders below it, of one device (``gpu0/vbios_rim``) or of all of a kind (``nvidia/driver_rim``,
+``nvswitch/vbios_rim``).
 """
 
 import re
@@ -23,7 +24,7 @@ from sealroom.tees._tsm.collect import REPORT_DIRECTORY, TsmDirectory, provider_
 from sealroom.tees.cca.collect import PROVIDER as CCA
 from sealroom.tees.cca.collect import CcaConfigfs
 from sealroom.tees.nitro.collect import NitroModule
-from sealroom.tees.nvidia.collect import gpus_of_this_machine
+from sealroom.tees.nvidia.collect import nvidia_devices
 from sealroom.tees.sgx.collect import DIRECTORY as GRAMINE
 from sealroom.tees.sgx.collect import GramineAttestation
 from sealroom.tees.snp.collect import PROVIDER as SNP
@@ -37,7 +38,8 @@ __all__ = ["Places", "collateral_in", "devices_of_this_machine", "this_machine"]
 
 _ITEM = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LARGEST_ITEM = 1024 * 1024
-_OF_ALL = "nvidia"
+_OF_ALL = {"gpu": "nvidia", "switch": "nvswitch"}
+"""Of every device of a kind, whose names begin so."""
 
 _Make = Callable[[TsmDirectory, Collateral], Attester]
 _PROVIDERS: Mapping[str, _Make] = {
@@ -95,7 +97,7 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
 
 
 def devices_of_this_machine(folder: Path | None = None) -> Mapping[str, DeviceAttester]:
-    """The GPUs of this machine by name.
+    """The GPUs of this machine by name, and its NVLink switches where GPUs work over protected PCIe.
 
     Args:
         folder: where what goes along with their evidence lies; read anew for each, since it does not last.
@@ -107,9 +109,10 @@ def devices_of_this_machine(folder: Path | None = None) -> Mapping[str, DeviceAt
     def of(name: str) -> Collateral:
         if folder is None:
             return Collateral(items={})
-        return Collateral(items={**collateral_in(folder / _OF_ALL).items, **collateral_in(folder / name).items})
+        of_all = folder / _OF_ALL[name.rstrip("0123456789")]
+        return Collateral(items={**collateral_in(of_all).items, **collateral_in(folder / name).items})
 
-    return gpus_of_this_machine(collateral=of)
+    return nvidia_devices(collateral=of)
 
 
 def collateral_in(folder: Path) -> Collateral:

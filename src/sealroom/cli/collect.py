@@ -34,7 +34,7 @@ def collect(
         typer.Option(help="A simulated guest (sealroom simulate) in place of this machine. Proves nothing."),
     ] = None,
     devices: Annotated[
-        bool, typer.Option("--devices", help="Ask its GPUs too; each into a folder in FOLDER.")
+        bool, typer.Option("--devices", help="Ask its GPUs and switches too; each into a folder in FOLDER.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -50,7 +50,8 @@ def collect(
     asked: Mapping[Path, Attester | DeviceAttester] = {folder: attester} | {
         folder / name: device for name, device in of_devices.items()
     }
-    found = [_asked(place, one, bound) for place, one in asked.items()]
+    collected = {place: one.collect(carried(one.tee, bound)) for place, one in asked.items()}  # all, or no file
+    found = [_written(place, one) for place, one in collected.items()]
     if as_json:
         typer.echo(json.dumps(found[0] | ({"devices": found[1:]} if devices else {})))
         return
@@ -68,8 +69,7 @@ def _hardware(simulated: Path | None, *, devices: bool) -> tuple[Attester, Mappi
     return guest.cpu, guest.devices if devices else {}
 
 
-def _asked(folder: Path, attester: Attester | DeviceAttester, bound: bytes) -> dict[str, Any]:
-    collected = attester.collect(carried(attester.tee, bound))
+def _written(folder: Path, collected: CollectedEvidence) -> dict[str, Any]:
     return {"tee": collected.tee.value, "folder": str(folder), "files": _write(folder, collected)}
 
 

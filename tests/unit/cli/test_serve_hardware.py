@@ -52,6 +52,6 @@ def test_gpus_that_were_asked_for_and_are_not_there_end_the_start(monkeypatch: p
     def no_driver() -> None:
         raise UnavailableError("nvidia.no-binding", "none")
 
-    monkeypatch.setattr("sealroom.tees.nvidia.collect._binding", no_driver)
+    monkeypatch.setattr("sealroom.tees.nvidia.collect.nvml_binding", no_driver)
     with pytest.raises(UnavailableError, match=r"nvidia\.no-binding"):
         serve._hardware(config(gpus=True), None)

@@ -2,29 +2,28 @@
 
 NVML's answer holds the whole exchange, our request first: exactly what `layout` reads. It brings the device's
 certificates; reference values and revocation answers are NVIDIA's, are fetched ahead of time, and go along as
-collateral.
+collateral. Where GPUs work over protected PCIe, the switches between them belong to the machine, and are asked too
+(`collect_switches`).
 
 The binding is NVIDIA's own (``nvidia-ml-py``, the optional part ``nvidia`` of this package), loaded when asked for.
 """
 
-import ctypes
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
-from sealroom.evidence import Collateral, CollectedEvidence, Tee
+from sealroom.evidence import Collateral, CollectedEvidence, DeviceAttester, Tee
+from sealroom.tees.nvidia.collect_mode import GpuMode, gpu_mode, require_confidential, told
+from sealroom.tees.nvidia.collect_switches import switches_of_this_machine
 from sealroom.tees.nvidia.layout import NONCE_SIZE, parse_report
 
-__all__ = ["NvidiaGpu", "gpus_of_this_machine"]
+__all__ = ["NvidiaGpu", "gpus_of_this_machine", "nvidia_devices", "nvml_binding"]
 
-_SIMULATION, _PROTECTED_PCIE, _ON = 1, 1, 1
-_SUCCESS = 0
-_NOT_KNOWN = frozenset({3, 13, 25})
-"""NVML's words for a question that a driver does not know: not supported, no function, another version."""
 _CHAIN = "cert_chain"
 _PEM = b"-----BEGIN CERTIFICATE-----"
+
+_Along = Callable[[str], Collateral]
 
 
 class NvidiaGpu:
@@ -50,21 +49,24 @@ class NvidiaGpu:
 
         Raises:
             MisuseError: ``nvidia.nonce-size``.
-            UnavailableError: ``nvidia.no-report``: the device gave none; ``nvidia.other-report``: it answered another
-                nonce; ``nvidia.no-certificates``.
+            UnavailableError: ``nvidia.no-report``: the device gave none; ``nvidia.gpu-lost``,
+                ``nvidia.reset-required``; ``nvidia.other-report``: it answered another nonce;
+                ``nvidia.no-certificates``.
             MalformedError: ``nvidia.*``: what it gave is no report.
         """
         if len(nonce) != NONCE_SIZE:
             raise MisuseError("nvidia.nonce-size", "a device answers a nonce of 32 bytes", got=f"{len(nonce)} bytes",
                               expected=f"{NONCE_SIZE} bytes")  # fmt: skip
-        with _told(self._nvml, "nvidia.no-report", "the GPU gave no report", where=f"GPU {self._index}"):
+        where = f"GPU {self._index}"
+        with told(self._nvml, "nvidia.no-report", "the GPU gave no report", where=where):
             device = self._nvml.nvmlDeviceGetHandleByIndex(self._index)
             answer = self._nvml.nvmlDeviceGetConfComputeGpuAttestationReport(device, nonce)
+        with told(self._nvml, "nvidia.no-certificates", "the GPU gave no certificates", where=where):
             held = self._nvml.nvmlDeviceGetConfComputeGpuCertificate(device)
         raw = _cut(answer.attestationReport, answer.attestationReportSize)
         if (got := parse_report(raw).report.request_nonce) != nonce:
-            raise UnavailableError("nvidia.other-report", "the GPU's report answers another nonce",
-                                   where=f"GPU {self._index}", got=got.hex(), expected=nonce.hex())  # fmt: skip
+            raise UnavailableError("nvidia.other-report", "the GPU's report answers another nonce", where=where,
+                                   got=got.hex(), expected=nonce.hex())  # fmt: skip
         items = {_CHAIN: self._chain(held), **self._collateral().items}
         return CollectedEvidence(tee=Tee.NVIDIA, raw=raw, collateral=Collateral(items=items))
 
@@ -77,10 +79,23 @@ class NvidiaGpu:
         return chain
 
 
-def gpus_of_this_machine(
-    *, collateral: Callable[[str], Collateral] | None = None, nvml: Any = None
-) -> Mapping[str, NvidiaGpu]:
-    """Every GPU by the name that a statement gives it: ``gpu0`` …
+def nvidia_devices(*, collateral: _Along | None = None, nvml: Any = None) -> Mapping[str, DeviceAttester]:
+    """Every GPU by the name that a statement gives it, and every switch where GPUs work over protected PCIe: a
+    machine is proved as a whole.
+
+    Args:
+        collateral: what goes along with the reports of the device of that name; asked at each report.
+        nvml: NVIDIA's binding; the installed one unless a test has another.
+
+    Raises:
+        UnavailableError: as `gpus_of_this_machine` and `switches_of_this_machine`.
+    """
+    gpus, mode = _gpus(nvml or nvml_binding(), collateral)
+    return {**gpus, **(switches_of_this_machine(collateral=collateral) if mode.protected_pcie else {})}
+
+
+def gpus_of_this_machine(*, collateral: _Along | None = None, nvml: Any = None) -> Mapping[str, NvidiaGpu]:
+    """Every GPU by its name: ``gpu0`` …
 
     Args:
         collateral: what goes along with the reports of the GPU of that name; asked at each report.
@@ -91,22 +106,15 @@ def gpus_of_this_machine(
             is none; ``nvidia.cc-off``, ``nvidia.cc-simulation``, ``nvidia.devtools``: what they would say is worth
             nothing.
     """
-    nvml = nvml or _binding()
-    with _told(nvml, "nvidia.no-driver", "NVIDIA's driver can not be asked", where="NVML"):
-        nvml.nvmlInit()
-        _require_confidential(nvml)
-        count = nvml.nvmlDeviceGetCount()
-    if not count:
-        raise UnavailableError("nvidia.no-gpu", "this machine has no NVIDIA GPU", where="NVML")
-    of = collateral or (lambda _: Collateral(items={}))
-    names = {f"gpu{index}": index for index in range(count)}
-    return {
-        name: NvidiaGpu(nvml, index, collateral=lambda name=name: of(name))  # type: ignore[misc]
-        for name, index in names.items()
-    }
+    return _gpus(nvml or nvml_binding(), collateral)[0]
 
 
-def _binding() -> Any:
+def nvml_binding() -> Any:
+    """NVIDIA's own binding.
+
+    Raises:
+        UnavailableError: ``nvidia.no-binding``.
+    """
     try:
         return importlib.import_module("pynvml")
     except ImportError:
@@ -114,48 +122,21 @@ def _binding() -> Any:
             "nvidia.no-binding",
             "NVIDIA's management library has no Python binding here",
             expected="the package nvidia-ml-py",
-            hint="install sealroom[nvidia]",
+            hint='pip install "sealroom[nvidia]"',
         ) from None
 
 
-def _require_confidential(nvml: Any) -> None:
-    """A report does not say in which mode developers' tools are; the driver does."""
-    state = _settings(nvml)
-    if not (state.ccFeature == _ON or getattr(state, "multiGpuMode", 0) == _PROTECTED_PCIE):
-        raise UnavailableError("nvidia.cc-off", "confidential computing is switched off on this machine's GPUs",
-                               where="NVML", hint="have the host switch it on, and start the machine anew",
-                               )  # fmt: skip
-    if state.environment == _SIMULATION:
-        raise UnavailableError("nvidia.cc-simulation", "the GPUs' confidential computing is a simulation",
-                               where="NVML", hint="use production firmware")  # fmt: skip
-    if state.devToolsMode == _ON:
-        raise UnavailableError("nvidia.devtools", "the GPUs are in developers' mode: their memory can be read",
-                               where="NVML", hint="have the host set the mode to on in place of devtools",
-                               )  # fmt: skip
-
-
-def _settings(nvml: Any) -> Any:
-    """The newer question, which also tells of protected PCIe; drivers that do not know it are asked the older one."""
-    settings = nvml.c_nvmlSystemConfComputeSettings_v1_t()
-    try:
-        status = nvml.nvmlSystemGetConfComputeSettings(ctypes.byref(settings))
-    except nvml.NVMLError as error:
-        status = error.value
-    if status == _SUCCESS:
-        return settings
-    if status not in _NOT_KNOWN:
-        raise nvml.NVMLError(status)
-    return nvml.nvmlSystemGetConfComputeState()
-
-
-@contextmanager
-def _told(nvml: Any, code: str, message: str, *, where: str) -> Iterator[None]:
-    """The binding's exceptions as one of ours."""
-    try:
-        yield
-    except nvml.NVMLError as error:
-        raise UnavailableError(code, message, where=where, got=str(error),
-                               hint="`nvidia-smi conf-compute -q` says more") from None  # fmt: skip
+def _gpus(nvml: Any, collateral: _Along | None) -> tuple[dict[str, NvidiaGpu], GpuMode]:
+    with told(nvml, "nvidia.no-driver", "NVIDIA's driver can not be asked", where="NVML"):
+        nvml.nvmlInit()
+        mode = gpu_mode(nvml)
+        require_confidential(mode)
+        count = nvml.nvmlDeviceGetCount()
+    if not count:
+        raise UnavailableError("nvidia.no-gpu", "this machine has no NVIDIA GPU", where="NVML")
+    of = collateral or (lambda _: Collateral(items={}))
+    return {name: NvidiaGpu(nvml, index, collateral=lambda name=name: of(name))  # type: ignore[misc]
+            for index in range(count) for name in (f"gpu{index}",)}, mode  # fmt: skip
 
 
 def _cut(buffer: Any, size: int) -> bytes:

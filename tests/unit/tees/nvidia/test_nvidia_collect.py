@@ -1,6 +1,7 @@
 """Reports asked for through NVML: a binding of the real one's shape, with simulated GPUs behind it."""
 
 import ctypes
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -11,81 +12,9 @@ from sealroom.evidence import Collateral, Tee, TrustRoots
 from sealroom.tees.nvidia import parse, verify
 from sealroom.tees.nvidia.collect import gpus_of_this_machine
 from sealroom.testing.nvidia import SimulatedGpu
+from sealroom.testing.nvml import REPORT_SIZE, Certificate, EmulatedNvml, Report, Settings, State
 
 NONCE = bytes(range(32))
-_CHAIN_SIZE, _REPORT_SIZE = 0x1400, 0x2000
-
-
-class NVMLError(Exception):
-    def __init__(self, value):
-        self.value = value
-
-    def __str__(self):
-        return "Not Supported" if self.value == 3 else f"NVML Error with code {self.value}"
-
-
-class Settings(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint) for name in ("version", "environment", "ccFeature", "devToolsMode",
-                                                   "multiGpuMode")]  # fmt: skip
-
-
-class State(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint) for name in ("environment", "ccFeature", "devToolsMode")]
-
-
-class Report(ctypes.Structure):
-    _fields_ = [("attestationReportSize", ctypes.c_uint), ("attestationReport", ctypes.c_uint8 * _REPORT_SIZE)]
-
-
-class Certificate(ctypes.Structure):
-    _fields_ = [("attestationCertChainSize", ctypes.c_uint),
-                ("attestationCertChain", ctypes.c_uint8 * _CHAIN_SIZE)]  # fmt: skip
-
-
-class FakeNvml:
-    """The functions of ``pynvml`` that are used, under its names."""
-
-    NVMLError = NVMLError
-    c_nvmlSystemConfComputeSettings_v1_t = Settings  # noqa: N815 - the binding's own name
-
-    def __init__(self, gpus, **mode):
-        self.gpus = gpus
-        self.mode = {"environment": 2, "ccFeature": 1, "devToolsMode": 0, "multiGpuMode": 0} | mode
-        self.settings_status = self.init_status = self.report_status = 0
-        self.changed = lambda raw: raw
-        self.chain = lambda raw: raw
-
-    def nvmlInit(self):  # noqa: N802
-        if self.init_status:
-            raise NVMLError(self.init_status)
-
-    def nvmlDeviceGetCount(self):  # noqa: N802
-        return len(self.gpus)
-
-    def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802
-        return self.gpus[index]
-
-    def nvmlSystemGetConfComputeSettings(self, pointer):  # noqa: N802
-        for name, value in self.mode.items():
-            setattr(pointer._obj, name, value)
-        return self.settings_status
-
-    def nvmlSystemGetConfComputeState(self):  # noqa: N802
-        return State(**{name: value for name, value in self.mode.items() if name != "multiGpuMode"})
-
-    def nvmlDeviceGetConfComputeGpuAttestationReport(self, device, nonce):  # noqa: N802
-        if self.report_status:
-            raise NVMLError(self.report_status)
-        raw = self.changed(device.report(nonce))
-        answer = Report(attestationReportSize=len(raw))
-        ctypes.memmove(answer.attestationReport, raw, min(len(raw), _REPORT_SIZE))
-        return answer
-
-    def nvmlDeviceGetConfComputeGpuCertificate(self, device):  # noqa: N802
-        raw = self.chain(device.items()["cert_chain"])
-        answer = Certificate(attestationCertChainSize=len(raw))
-        ctypes.memmove(answer.attestationCertChain, raw, len(raw))
-        return answer
 
 
 @pytest.fixture
@@ -95,7 +24,7 @@ def gpus(vendor):
 
 @pytest.fixture
 def nvml(gpus):
-    return FakeNvml(gpus)
+    return EmulatedNvml(gpus)
 
 
 def test_every_gpu_gives_a_report_that_verifies_with_what_lies_beside_it(nvml, gpus, vendor):
@@ -123,19 +52,21 @@ def test_what_goes_along_is_asked_for_anew_with_each_report(nvml):
     [
         ({"ccFeature": 0}, "nvidia.cc-off"),
         ({"ccFeature": 0, "multiGpuMode": 2}, "nvidia.cc-off"),
+        ({"environment": 0}, "nvidia.cc-simulation"),
         ({"environment": 1}, "nvidia.cc-simulation"),
         ({"devToolsMode": 1}, "nvidia.devtools"),
+        ({"devToolsMode": 1, "environment": 1}, "nvidia.devtools"),  # as drivers say it
     ],
 )
 @pytest.mark.parametrize("status", [0, 3, 13, 25])
 def test_gpus_whose_word_is_worth_nothing_are_not_asked(gpus, mode, code, status):
-    nvml = FakeNvml(gpus, **mode)
+    nvml = EmulatedNvml(gpus, **mode)
     nvml.settings_status = status  # an older driver answers the older question alone
     assert refusal(nvml) == code
 
 
 def test_protected_pcie_counts_as_switched_on(gpus):
-    assert len(gpus_of_this_machine(nvml=FakeNvml(gpus, ccFeature=0, multiGpuMode=1))) == 2
+    assert len(gpus_of_this_machine(nvml=EmulatedNvml(gpus, ccFeature=0, multiGpuMode=1))) == 2
 
 
 def refusal(nvml):
@@ -145,11 +76,12 @@ def refusal(nvml):
 
 
 def test_a_machine_without_driver_gpu_or_binding_says_which(nvml, monkeypatch):
-    nvml.init_status = 12
+    nvml.errors["nvmlInit"] = 12
     assert refusal(nvml) == "nvidia.no-driver"
-    nvml.init_status, nvml.settings_status = 0, 999
+    nvml.errors.clear()
+    nvml.settings_status = 999
     assert refusal(nvml) == "nvidia.no-driver"
-    assert refusal(FakeNvml([])) == "nvidia.no-gpu"
+    assert refusal(EmulatedNvml([])) == "nvidia.no-gpu"
     monkeypatch.setitem(__import__("sys").modules, "pynvml", None)
     assert refusal(None) == "nvidia.no-binding"
 
@@ -167,9 +99,34 @@ def test_a_nonce_of_another_size_is_a_mistake_of_ours(nvml, size):
 
 
 def test_a_gpu_that_does_not_answer_is_unavailable(nvml):
-    nvml.report_status = 3
+    nvml.errors["nvmlDeviceGetConfComputeGpuAttestationReport"] = 3
     error = collect_error(nvml)
     assert (type(error), error.code, error.got) == (UnavailableError, "nvidia.no-report", "Not Supported")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "hint"),
+    [
+        (15, "nvidia.gpu-lost", "started anew"),
+        (16, "nvidia.reset-required", "started anew|start the machine anew"),
+        (4, "nvidia.no-report", "root"),
+        (6, "nvidia.no-report", "confidential computing"),
+        (999, "nvidia.no-report", "nvidia-smi"),
+    ],
+)
+def test_what_is_wrong_with_one_gpu_of_several_is_told_and_leaves_the_others_alone(nvml, number, code, hint):
+    nvml.lost[1] = number
+    found = gpus_of_this_machine(nvml=nvml)
+    with pytest.raises(UnavailableError) as caught:
+        found["gpu1"].collect(NONCE)
+    assert (caught.value.code, caught.value.where) == (code, "GPU 1")
+    assert re.search(hint, caught.value.hint or "")
+    assert found["gpu0"].collect(NONCE).raw
+
+
+def test_certificates_that_do_not_come_are_no_missing_report(nvml):
+    nvml.errors["nvmlDeviceGetConfComputeGpuCertificate"] = 3
+    assert collect_error(nvml).code == "nvidia.no-certificates"
 
 
 def test_an_answer_to_another_nonce_is_not_handed_on(nvml, gpus):
@@ -178,7 +135,7 @@ def test_an_answer_to_another_nonce_is_not_handed_on(nvml, gpus):
 
 
 @pytest.mark.parametrize("changed", [lambda raw: raw[:-1], lambda raw: raw[37:], lambda _: b"",
-                                     lambda raw: raw + bytes(_REPORT_SIZE)])  # fmt: skip
+                                     lambda raw: raw + bytes(REPORT_SIZE)])  # fmt: skip
 def test_what_is_no_report_is_not_handed_on(nvml, changed):
     nvml.changed = changed
     assert isinstance(collect_error(nvml), MalformedError)
@@ -193,7 +150,7 @@ def test_zeros_after_the_certificates_are_cut_and_anything_else_is_none(nvml, gp
 
 
 def test_what_goes_along_lies_in_folders_that_of_one_device_before_that_of_all(tmp_path, nvml, monkeypatch):
-    monkeypatch.setattr("sealroom.tees.nvidia.collect._binding", lambda: nvml)
+    monkeypatch.setattr("sealroom.tees.nvidia.collect.nvml_binding", lambda: nvml)
     for name, content in {"nvidia/driver_rim": b"all", "nvidia/ocsp": b"all", "gpu1/ocsp": b"one",
                           "nvidia/README.md": b"no item"}.items():  # fmt: skip
         (path := tmp_path / name).parent.mkdir(exist_ok=True)
@@ -215,7 +172,7 @@ def test_a_file_that_can_not_go_along_is_told(tmp_path, content):
 
 def test_the_fake_has_the_shape_of_the_real_binding():
     real = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
-    for name in (name for name in vars(FakeNvml) if name.startswith("nvml")):
+    for name in (name for name in vars(EmulatedNvml) if name.startswith("nvml")):
         assert callable(getattr(real, name)), name
     ours = {Settings: real.c_nvmlSystemConfComputeSettings_v1_t, State: real.c_nvmlConfComputeSystemState_t,
             Report: real.c_nvmlConfComputeGpuAttestationReport_t,
