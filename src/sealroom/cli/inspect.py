@@ -1,7 +1,6 @@
 """``sealroom inspect``: whatever it is, as a readable tree. Trusts nothing, and says so."""
 
 import json
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 
 from sealroom.cli.input_files import read_input
 from sealroom.cli.inspecting import Description, Tree, describe, describe_directory
+from sealroom.cli.spoken import printable
 
 __all__ = ["inspect", "register", "render"]
 
@@ -64,8 +64,4 @@ def _entry(label: str, value: Tree, indent: str) -> Iterator[str]:
 
 
 def _safe(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return "".join(
-        letter if unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else ascii(letter)[1:-1]
-        for letter in text
-    )
+    return printable(str(value).lower() if isinstance(value, bool) else str(value))

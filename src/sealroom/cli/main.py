@@ -25,6 +25,7 @@ VERBS = {
     "chat": "sealroom.cli.chat",
     "proxy": "sealroom.cli.proxy",
     "verify": "sealroom.cli.verify",
+    "result": "sealroom.cli.result",
     "collect": "sealroom.cli.collect",
     "collateral": "sealroom.cli.collateral",
     "measure": "sealroom.cli.measure",

@@ -1,11 +1,12 @@
-"""How the command line speaks of itself."""
+"""How the command line speaks: of itself, and in a stranger's words."""
 
 import shlex
 import shutil
 import sys
+import unicodedata
 from pathlib import Path
 
-__all__ = ["program"]
+__all__ = ["printable", "program"]
 
 
 def program() -> str:
@@ -16,3 +17,11 @@ def program() -> str:
     found = shutil.which("sealroom")
     same = found is not None and called.exists() and Path(found).samefile(called)
     return "sealroom" if same else shlex.quote(str(called))
+
+
+def printable(text: str) -> str:
+    """``text`` as it may reach a terminal: what a stranger wrote has no control characters any more."""
+    return "".join(
+        letter if unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else ascii(letter)[1:-1]
+        for letter in text
+    )

@@ -9,6 +9,7 @@ import typer
 from sealroom.cli.event_log import LARGEST_LOG, LogVerdict, judge_log
 from sealroom.cli.input_files import naming, parse_hex_option, parse_time_option, read_input, read_policy_bytes
 from sealroom.cli.judging import Exhibit, refuse_options
+from sealroom.cli.result_file import ResultFor, ResultForm, order_of
 from sealroom.client.policy_store import reference_files_of
 from sealroom.evidence import Appraisal, Tee
 from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal, with_references
@@ -44,12 +45,27 @@ def verify(  # noqa: PLR0913 - one for each option
     event_log: Annotated[
         Path | None, typer.Option(help="A TD's event log, to be replayed against the registers of its quote.")
     ] = None,
+    ear: Annotated[
+        Path | None, typer.Option(help="Write the verdict, also a refusal, as a signed attestation result (EAR).")
+    ] = None,
+    ear_key: Annotated[
+        Path | None, typer.Option(help="The key that signs it: a private key on P-256 or P-384, PEM.")
+    ] = None,
+    ear_form: Annotated[ResultForm, typer.Option(help="How it is encoded.")] = ResultForm.JWT,
+    ear_for: Annotated[ResultFor, typer.Option(help="Who reads it: whose names its claims have.")] = ResultFor.IETF,
+    ear_issuer: Annotated[str | None, typer.Option(help="Its claim iss.")] = None,
+    ear_nonce: Annotated[str | None, typer.Option(help="The nonce of whoever asked for it, in hex.")] = None,
+    ear_minutes: Annotated[int, typer.Option(help="How long it may last; never longer than the evidence.")] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one JSON object.")] = False,
 ) -> None:
     """Judge EVIDENCE under a policy, offline. Exit status 0 only if it is accepted."""
-    rules = _policy(policy)
+    order = order_of(ear, ear_key, form=ear_form, consumer=ear_for, issuer=ear_issuer, nonce=ear_nonce,
+                     minutes=ear_minutes)  # fmt: skip
+    if order is not None:
+        refuse_options("an attestation result says nothing of the log", event_log=event_log)
+    rules, time = _policy(policy), parse_time_option(at)
     with naming(evidence):
-        exhibit = Exhibit(read_input(evidence), at=parse_time_option(at), tee=tee, collateral=collateral or ())
+        exhibit = Exhibit(read_input(evidence), at=time, tee=tee, collateral=collateral or ())
     if exhibit.is_bundle:
         refuse_options("a bundle brings its own", collateral=collateral, report_data=report_data, tee=tee)
     else:
@@ -59,6 +75,8 @@ def verify(  # noqa: PLR0913 - one for each option
     with naming(evidence):
         appraisal = exhibit.under(rules, nonce=expected, report_data=bound)
     log = None if event_log is None else judge_log(read_input(event_log, limit=LARGEST_LOG), appraisal.claims)
+    if order is not None:
+        order.write(appraisal, at=time)
     _tell(appraisal, log, as_json=as_json)
     if not appraisal.accepted or (log is not None and log.refusal is not None):
         raise typer.Exit(1)
