@@ -1,8 +1,7 @@
-"""Arm's realms and PSA devices in software: tokens that are right to the byte, under a key that nobody should trust.
+"""Arm's realms in software: tokens that are right to the byte, under a key that nobody should trust.
 
     CcaPlatform    a machine: the platform's attestation key (CPAK) and its firmware
     SimulatedCca   one realm on it: tokens as RMM hands them out, as an `Attester`
-    psa_token      what the firmware of a PSA device says, by the same key as its IAK
 
 Every claim can be changed before it is signed (`CcaForm`), so that each fault can be had alone.
 """
@@ -16,13 +15,15 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sealroom.cbor import CborKey, CborValue, Tagged, encode_cbor
 from sealroom.errors import MisuseError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.tees._cose.key import spki_of
+from sealroom.tees.cca.tokens import LEGACY_PLATFORM
 
-__all__ = ["CcaForm", "CcaPlatform", "SimulatedCca", "cose_key", "psa_token", "sign1"]
+__all__ = ["CcaForm", "CcaPlatform", "SimulatedCca", "component", "cose_key", "sign1", "signed_part", "wrapped"]
 
 _PLATFORM, _REALM, _CONTENT_FORMAT = 44234, 44241, 263
 _LEGACY_TAG, _CMW_TAG = 399, 907
@@ -35,13 +36,17 @@ _SECURED = 0x3003
 Claims = dict[CborKey, CborValue]
 
 
-def sign1(payload: bytes, key: ec.EllipticCurvePrivateKey, *, alg: int | None = None) -> Tagged:
-    """A COSE_Sign1 under tag 18; ``alg``: in place of the one of the key's curve."""
-    honest, _, size, digest = _CURVES[key.curve.name]
-    protected = encode_cbor({1: honest if alg is None else alg})
-    signed = encode_cbor(["Signature1", protected, b"", payload])
-    r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(digest)))
+def sign1(payload: bytes, key: ec.EllipticCurvePrivateKey, *, protected: bytes | None = None) -> Tagged:
+    """A COSE_Sign1 under tag 18; ``protected``: a header in place of the one that names the key's algorithm."""
+    alg, _, size, digest = _CURVES[key.curve.name]
+    protected = encode_cbor({1: alg}) if protected is None else protected
+    r, s = decode_dss_signature(key.sign(signed_part(protected, payload), ec.ECDSA(digest)))
     return Tagged(18, [protected, {}, payload, r.to_bytes(size, "big") + s.to_bytes(size, "big")])
+
+
+def signed_part(protected: bytes, payload: bytes) -> bytes:
+    """What is signed (RFC 9052 section 4.4)."""
+    return encode_cbor(["Signature1", protected, b"", payload])
 
 
 def cose_key(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -61,9 +66,9 @@ class CcaPlatform:
     """33 bytes, the first 1."""
 
     @classmethod
-    def create(cls) -> "CcaPlatform":
+    def create(cls, curve: ec.EllipticCurve | None = None) -> "CcaPlatform":
         """New keys."""
-        return cls(key=ec.generate_private_key(ec.SECP384R1()), instance_id=b"\x01" + os.urandom(32),
+        return cls(key=ec.generate_private_key(curve or ec.SECP384R1()), instance_id=b"\x01" + os.urandom(32),
                    implementation_id=hashlib.sha256(b"simulated Arm machine").digest())  # fmt: skip
 
     @property
@@ -98,7 +103,7 @@ class CcaForm:
     legacy: bool = False
     """Wrapped as older firmware does, under tag 399."""
 
-    def changed(self, **claims: Mapping[CborKey, Any]) -> "CcaForm":
+    def changed(self, **claims: Mapping[Any, Any]) -> "CcaForm":
         """With other claims of ``platform`` or ``realm``; None takes one away."""
         made = {name: {**getattr(self, name), **changes} for name, changes in claims.items()}
         kept = {
@@ -108,12 +113,23 @@ class CcaForm:
 
     def encode(self) -> bytes:
         """The tokens, signed and wrapped."""
-        tokens = {
-            _PLATFORM: encode_cbor(sign1(encode_cbor(dict(self.platform)), self.platform_key)),
-            _REALM: encode_cbor(sign1(encode_cbor(dict(self.realm)), self.realm_key)),
-        }
-        wrapped: Claims = {number: raw if self.legacy else [_CONTENT_FORMAT, raw] for number, raw in tokens.items()}
-        return encode_cbor(Tagged(_LEGACY_TAG if self.legacy else _CMW_TAG, wrapped))
+        return wrapped(self.platform_token(), self.realm_token(), legacy=self.legacy)
+
+    def platform_token(self) -> bytes:
+        """Signed by the platform."""
+        return encode_cbor(sign1(encode_cbor(dict(self.platform)), self.platform_key))
+
+    def realm_token(self) -> bytes:
+        """Signed by the realm's key."""
+        return encode_cbor(sign1(encode_cbor(dict(self.realm)), self.realm_key))
+
+
+def wrapped(platform: CborValue, realm: CborValue, *, legacy: bool = False) -> bytes:
+    """Both tokens as one piece of evidence."""
+    tokens: Claims = {_PLATFORM: platform, _REALM: realm}
+    if legacy:
+        return encode_cbor(Tagged(_LEGACY_TAG, tokens))
+    return encode_cbor(Tagged(_CMW_TAG, {number: [_CONTENT_FORMAT, token] for number, token in tokens.items()}))
 
 
 class SimulatedCca:
@@ -124,6 +140,7 @@ class SimulatedCca:
         initial_measurement: 32, 48 or 64 bytes, by ``hash_name``.
         personalization: at most 64 bytes, padded with zero bytes.
         hash_name: of the realm's measurements.
+        curve: of the realm's key.
     """
 
     tee = Tee.CCA
@@ -137,9 +154,10 @@ class SimulatedCca:
         initial_measurement: bytes = b"\x5a" * 32,
         personalization: bytes = b"",
         hash_name: str = "sha-256",
+        curve: ec.EllipticCurve | None = None,
     ) -> None:
         self.platform = platform or CcaPlatform.create()
-        self._key = ec.generate_private_key(ec.SECP384R1())
+        self._key = ec.generate_private_key(curve or ec.SECP384R1())
         self._initial, self._hash_name = initial_measurement, hash_name
         self._personalization = personalization.ljust(64, b"\x00")
         if len(initial_measurement) != _HASHES[hash_name]().digest_size or len(self._personalization) != 64:
@@ -150,9 +168,15 @@ class SimulatedCca:
         """What a policy names under ``insecure_simulated``."""
         return self.platform.fingerprint
 
-    def form(self, challenge: bytes, *, key_hash: str = "sha-256") -> CcaForm:
-        """Both tokens before they are signed; the platform's challenge is the hash of the realm's key."""
-        key = cose_key(self._key)
+    def form(self, challenge: bytes, *, key_hash: str = "sha-256", key: bytes | None = None) -> CcaForm:
+        """Both tokens before they are signed; the platform's challenge is the hash of the realm's key.
+
+        Args:
+            challenge: 64 bytes.
+            key_hash: of the realm's key.
+            key: how that is written, in place of a plain COSE_Key.
+        """
+        key = cose_key(self._key) if key is None else key
         size = len(self._initial)
         realm: Claims = {
             265: "tag:arm.com,2023:realm#1.0.0", 10: challenge, 44235: self._personalization, 44236: self._hash_name,
@@ -160,6 +184,12 @@ class SimulatedCca:
         }  # fmt: skip
         return CcaForm(platform=self.platform.claims(_HASHES[key_hash](key).digest()), realm=realm,
                        platform_key=self.platform.key, realm_key=self._key)  # fmt: skip
+
+    def legacy_form(self, challenge: bytes) -> CcaForm:
+        """As firmware wrote before the profile had its present name: another wrapper, the key as a point."""
+        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        form = self.form(challenge, key=point).changed(platform={265: LEGACY_PLATFORM}, realm={265: None})
+        return replace(form, legacy=True)
 
     def collateral(self) -> Collateral:
         """The platform's key, which a real one's maker would hand out."""
@@ -170,20 +200,3 @@ class SimulatedCca:
         if len(report_data) != 64:
             raise MisuseError("simulated.report-data", "report data is 64 bytes", got=len(report_data), expected=64)
         return CollectedEvidence(tee=Tee.CCA, raw=self.form(report_data).encode(), collateral=self.collateral())
-
-
-def psa_token(
-    platform: CcaPlatform, challenge: bytes, *, first_profile: bool = False,
-    changes: Mapping[CborKey, Any] | None = None,
-) -> bytes:  # fmt: skip
-    """A PSA device's token, of profile 2 (RFC 9783), or with the numbers of profile 1."""
-    firmware: CborValue = [component("BL"), component("PRoT")]
-    claims: Claims = {265: "tag:psacertified.org,2023:psa#tfm", 10: challenge, 256: platform.instance_id,
-                      2394: -1, 2395: _SECURED, 2396: platform.implementation_id, 2397: b"\x0b" * 32,
-                      2399: firmware}  # fmt: skip
-    if first_profile:
-        claims = {-75000: "PSA_IOT_PROFILE_1", -75001: -1, -75002: _SECURED, -75003: platform.implementation_id,
-                  -75004: b"\x0b" * 32, -75006: firmware, -75008: challenge,
-                  -75009: platform.instance_id}  # fmt: skip
-    said: Claims = {key: value for key, value in {**claims, **(changes or {})}.items() if value is not None}
-    return encode_cbor(sign1(encode_cbor(said), platform.key))

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 
 from sealroom.cbor import CborValue, Tagged, read_cbor
-from sealroom.errors import SealroomError
-from sealroom.evidence import Collateral, TrustRoots
+from sealroom.errors import SealroomError, UnverifiedError
+from sealroom.evidence import Claims, Collateral, TrustRoots
 from sealroom.tees import cca
 from sealroom.tees._cose.algorithms import CoseAlg
 from sealroom.tees._cose.key import read_key, spki_of
@@ -16,7 +16,7 @@ from sealroom.testing.vector_store import VectorCase
 
 __all__ = ["run"]
 
-_KEYS = ("platform_public_key", "iak_public_key", "platform_key")
+_KEYS = ("platform_public_key", "iak_public_key", "platform_key", "public_key")
 
 
 def run(case: VectorCase, roots: TrustRoots) -> Outcome:
@@ -32,10 +32,21 @@ def run(case: VectorCase, roots: TrustRoots) -> Outcome:
     fields = _psa_fields(evidence, raw_key) if evidence.realm is None else _fields(evidence, raw_key)
     try:
         verified = cca.verify(evidence, roots=roots, collateral=collateral, at=case.verify_at)
+        claims = cca.claims(verified)
+        _require_as_asked(case, claims)
     except SealroomError as refusal:
         return Outcome(refusal=refusal, fields=fields)
-    claims = cca.claims(verified)
     return Outcome(simulated=True, flags=claims.flags, fields=fields, claims=claims)
+
+
+def _require_as_asked(case: VectorCase, claims: Claims) -> None:
+    """The relying party's challenge, where the vector has one."""
+    if (
+        "expected_nonce" in case.collateral
+        and claims.report_data.hex() != str(case.collateral["expected_nonce"]).lower()
+    ):
+        raise UnverifiedError("cca.challenge", "the token answers another challenge", got=claims.report_data.hex(),
+                              expected=str(case.collateral["expected_nonce"]))  # fmt: skip
 
 
 def _fields(evidence: cca.CcaEvidence, raw_key: bytes) -> dict[str, object]:

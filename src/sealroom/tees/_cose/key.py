@@ -1,4 +1,4 @@
-"""Elliptic curve keys as tokens carry them: COSE_Key (RFC 9052 section 7), JWK (RFC 7517), SEC 1 points."""
+"""Elliptic curve keys: as tokens carry them (COSE_Key, RFC 9052 section 7; SEC 1 points), and as people keep them."""
 
 import base64
 import binascii
@@ -7,16 +7,23 @@ from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
 
 from sealroom.cbor import CborKey, CborValue, read_cbor
 from sealroom.errors import MalformedError
-from sealroom.tees._cose.algorithms import COORDINATE_SIZES
+from sealroom.tees._cose.algorithms import COORDINATE_SIZES, CoseAlg, scheme_of
 
 __all__ = ["read_cose_key", "read_jwk", "read_key", "sec1_point", "spki_of"]
 
 _KTY, _ALG, _CRV, _X, _Y = 1, 3, -1, -2, -3
 _EC2 = 2
+_SEQUENCE = b"\x30"
+"""How SubjectPublicKeyInfo begins, and no map of CBOR."""
 _KNOWN = frozenset({_KTY, 2, _ALG, 4, 5, _CRV, _X, _Y})
 _JWK_SIZES = {"P-256": 32, "P-384": 48, "P-521": 66}
 _SEC1_CURVES: dict[int, ec.EllipticCurve] = {65: ec.SECP256R1(), 97: ec.SECP384R1(), 133: ec.SECP521R1()}
@@ -44,12 +51,15 @@ def read_cose_key(raw: bytes | dict[CborKey, CborValue], *, area: str) -> ec.Ell
         MalformedError: ``AREA.key``, ``AREA.cbor-*``.
     """
     members = read_cbor(raw, area=area) if isinstance(raw, bytes) else raw
-    if not isinstance(members, dict) or members.get(_KTY) != _EC2 or set(members) - _KNOWN:
+    if not isinstance(members, dict) or _number(members.get(_KTY)) != _EC2 or set(members) - _KNOWN:
         raise _bad(area, "not a COSE_Key of type EC2", None)
-    curve = members.get(_CRV)
-    if isinstance(curve, bool) or not isinstance(curve, int) or curve not in COORDINATE_SIZES:
-        raise _bad(area, "a COSE_Key on a curve that is not known", ascii(curve)[:40])
-    return _of_coordinates(COORDINATE_SIZES[curve], members.get(_X), members.get(_Y), area)
+    size = COORDINATE_SIZES.get(_number(members.get(_CRV)) or 0)
+    if size is None:
+        raise _bad(area, "a COSE_Key on a curve that is not known", ascii(members.get(_CRV))[:40])
+    key = _of_coordinates(size, members.get(_X), members.get(_Y), area)
+    if _ALG in members and not _may_sign_by(key, members[_ALG]):
+        raise _bad(area, "a COSE_Key for another algorithm than its curve has", ascii(members[_ALG])[:40])
+    return key
 
 
 def read_jwk(raw: bytes, *, area: str) -> ec.EllipticCurvePublicKey:
@@ -69,7 +79,7 @@ def read_jwk(raw: bytes, *, area: str) -> ec.EllipticCurvePublicKey:
 
 
 def read_key(raw: bytes, *, area: str) -> ec.EllipticCurvePublicKey:
-    """A key as people keep them: PEM, JWK or COSE_Key, told apart by the first byte.
+    """A key as people keep them: PEM, JWK, COSE_Key or SubjectPublicKeyInfo, told apart by the first byte.
 
     Raises:
         MalformedError: ``AREA.key``, ``AREA.cbor-*``.
@@ -77,12 +87,12 @@ def read_key(raw: bytes, *, area: str) -> ec.EllipticCurvePublicKey:
     start = raw.lstrip()[:1]
     if start == b"{":
         return read_jwk(raw, area=area)
-    if start != b"-":
+    if start not in {b"-", _SEQUENCE}:
         return read_cose_key(raw, area=area)
     try:
-        key = load_pem_public_key(raw)
+        key = load_pem_public_key(raw) if start == b"-" else load_der_public_key(raw)
     except (ValueError, UnsupportedAlgorithm):
-        raise _bad(area, "not a public key in PEM", None) from None
+        raise _bad(area, "not a public key in PEM or DER", None) from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise _bad(area, "not a key on an elliptic curve", type(key).__name__)
     return key
@@ -91,6 +101,17 @@ def read_key(raw: bytes, *, area: str) -> ec.EllipticCurvePublicKey:
 def spki_of(key: ec.EllipticCurvePublicKey) -> bytes:
     """The key as SubjectPublicKeyInfo, DER: what fingerprints are made of."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _number(value: CborValue) -> int | None:
+    """``value`` if it is an integer: 2.0 and true are none."""
+    return value if type(value) is int else None
+
+
+def _may_sign_by(key: ec.EllipticCurvePublicKey, algorithm: CborValue) -> bool:
+    """A key that names its algorithm is for no other (RFC 9052 section 7.1)."""
+    known = _number(algorithm)
+    return known in set(CoseAlg) and isinstance(key.curve, scheme_of(CoseAlg(known)).curve)
 
 
 def _of_coordinates(size: int, x: object, y: object, area: str) -> ec.EllipticCurvePublicKey:

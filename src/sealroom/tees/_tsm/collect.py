@@ -26,11 +26,11 @@ _BUSY = frozenset({errno.EBUSY, errno.EAGAIN, errno.EINTR})
 
 _HINTS = {
     errno.ENOENT: "is this a confidential guest, kernel 6.7 or later, configfs mounted, the guest's module loaded "
-    "(sev-guest or tdx-guest)?",
+    "(sev-guest, tdx-guest or arm-cca-guest)?",
     errno.EACCES: "reports can be asked for by root only",
     errno.EPERM: "reports can be asked for by root only",
-    errno.ENXIO: "no provider is loaded: modprobe sev-guest, or tdx-guest",
-    errno.ENOTTY: "the provider was unloaded: modprobe sev-guest, or tdx-guest",
+    errno.ENXIO: "no provider is loaded: modprobe sev-guest, tdx-guest or arm-cca-guest",
+    errno.ENOTTY: "the provider was unloaded: modprobe sev-guest, tdx-guest or arm-cca-guest",
     errno.EINVAL: "the privilege level asked for may be below the guest's own (privlevel_floor)",
     errno.EIO: "the host or the firmware refused the request; the kernel's log says more (a TDX guest needs a quote "
     "generation service on its host)",

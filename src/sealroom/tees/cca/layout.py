@@ -104,7 +104,7 @@ def _pair(whole: Tagged) -> tuple[DeviceToken, RealmToken]:
 def _inner(members: dict[CborKey, CborValue], number: int, tag: int) -> bytes:
     value = members[number]
     if tag == _CMW_TAG:
-        if not isinstance(value, list) or len(value) != 2 or value[0] != _CONTENT_FORMAT:
+        if not isinstance(value, list) or len(value) != 2 or type(value[0]) is not int or value[0] != _CONTENT_FORMAT:
             raise _bad(f"member {number} is no record of a CCA token", None, f"[{_CONTENT_FORMAT}, bytes]")
         value = value[1]
     if not isinstance(value, bytes):

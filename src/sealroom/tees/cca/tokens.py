@@ -17,6 +17,7 @@ _PLATFORM_PROFILES = (LEGACY_PLATFORM, "tag:arm.com,2023:cca_platform#1.0.0")
 _REALM_PROFILES = ("tag:arm.com,2023:realm#1.0.0",)
 _PSA_2 = ("http://arm.com/psa/2.0.0", "tag:psacertified.org,2023:psa#tfm")
 _PSA_1 = ("PSA_IOT_PROFILE_1",)
+_PSA_1_CLAIMS = range(-75010, -74999)
 
 _PROFILE, _CHALLENGE, _INSTANCE = 265, 10, 256
 _CLIENT, _LIFECYCLE, _IMPLEMENTATION, _SEED, _REFERENCE, _COMPONENTS, _SERVICE, _CONFIG, _HASH = range(2394, 2403)
@@ -115,9 +116,9 @@ def read_psa(claims: CborValue) -> DeviceClaims:
     Raises:
         MalformedError: ``cca.*``.
     """
-    if isinstance(claims, dict) and -75000 in claims:
-        return _psa_1(ClaimReader(claims, "PSA"))
     reader = ClaimReader(claims, "PSA")
+    if _PROFILE not in reader and any(number in reader for number in _PSA_1_CLAIMS):
+        return _psa_1(reader)
     profile = reader.profile(_PROFILE, _PSA_2)
     if _SERVICE in reader:
         reader.text(_SERVICE)
@@ -133,12 +134,16 @@ def read_psa(claims: CborValue) -> DeviceClaims:
 
 
 def _psa_1(reader: ClaimReader) -> DeviceClaims:
-    profile = reader.profile(-75000, _PSA_1)
+    """Its profile is the one that need not be named."""
+    profile = reader.profile(-75000, _PSA_1) if -75000 in reader else _PSA_1[0]
     if -75010 in reader:
         reader.text(-75010)
     components: tuple[Component, ...] = ()
     if -75006 in reader:
         components = read_components(reader.list_of(-75006, MAX_COMPONENTS), "PSA")
+        if _NO_SOFTWARE in reader:
+            raise MalformedError("cca.claim", "measured firmware beside the claim that there is none",
+                                 where=f"claim {_NO_SOFTWARE}")  # fmt: skip
     else:  # says aloud that there is nothing to measure
         reader.integer(_NO_SOFTWARE, low=1, high=1)
     return DeviceClaims(
