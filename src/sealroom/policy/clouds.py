@@ -27,6 +27,7 @@ GCP_FLAGS: Mapping[str, Flag] = {
     **TPM_FLAGS,
     "debug": Flag("debug", "use the production image of Confidential Space: the debug image lets its owner log in"),
     "env_or_args_set": Flag("overrides", "start the workload as its image says, with no environment of its own"),
+    "tcb_not_current": Flag("outdated_tcb", "use a machine whose firmware Google's service calls up to date"),
     "no_hardware_proof": Flag("no_hardware_evidence", "send the hardware's own report along: a vTPM alone does not "
                               "prove that memory is encrypted"),
 }  # fmt: skip

@@ -20,7 +20,7 @@ GCP_KINDS = (QUOTE, CONFIDENTIAL_SPACE)
 AZURE_WORDS = ("vm_unique_id", "issuer", "attestation_type", "compliance")
 GCP_WORDS = (
     "project_id", "project_number", "zone", "instance_name", "instance_id", "image_reference", "issuer", "audience",
-    "hardware", "service_accounts",
+    "hardware", "service_accounts", "token_type", "gpu_mode",
 )  # fmt: skip
 """Facts that are compared with lists of words."""
 _DIGEST = "image_digest"

@@ -37,7 +37,7 @@ NITRO_ALLOWANCES = ("debug",)
 CCA_ALLOWANCES = ("debug", "legacy_profile", "test_key", "unknown_claims")
 TPM_ALLOWANCES = ("secure_boot_off", "ak_unrestricted")
 AZURE_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "not_compliant")
-GCP_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "overrides", "no_hardware_evidence")
+GCP_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "overrides", "no_hardware_evidence", "outdated_tcb")
 """What a policy must name to let pass."""
 
 NITRO_MEASUREMENTS: Mapping[str, int] = {f"pcr{index}": 48 for index in range(32)}

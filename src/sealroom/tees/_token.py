@@ -13,7 +13,7 @@ from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Collateral, TrustRoots, Validity
 from sealroom.jose import JoseAlg, Jwt, read_jwks, require_times, verify_jwt
 
-__all__ = ["TokenVerdict", "member", "verify_token"]
+__all__ = ["TokenVerdict", "member", "require_issued_by", "verify_token"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class TokenVerdict:
     """Whose key signed, and how long the token holds."""
 
     signer: bytes
-    """SHA-256 of the key's SubjectPublicKeyInfo."""
+    """SHA-256 of the key's SubjectPublicKeyInfo; of a key with certificates, of their root's DER."""
     simulated: bool
     validity: Validity
 
@@ -45,14 +45,22 @@ def verify_token(
         raise UnverifiedError(f"{area}.unknown-signer", "nobody here trusts the key that signed this token",
                               got=f"sha256:{key.spki_sha256.hex()}", expected="a key under [trust] token_signers",
                               hint="take the service's keys from its own address, and name them")  # fmt: skip
-    # 2.
+    # 2. and 3.
+    window = require_issued_by(token, issuers=issuers, at=at, area=area)
+    return TokenVerdict(signer=key.spki_sha256, simulated=simulated, validity=window)
+
+
+def require_issued_by(token: Jwt, *, issuers: Collection[str], at: datetime, area: str) -> Validity:
+    """Raise unless one of ``issuers`` issued ``token`` (as `verify_token` has them) and ``at`` lies in its time.
+
+    Raises:
+        MalformedError, UnverifiedError: ``AREA.issuer``, ``AREA.token-*``.
+    """
     issuer = token.claims.get("iss")
     if not isinstance(issuer, str) or not any(_is_of(issuer.rstrip("/"), known) for known in issuers):
         raise UnverifiedError(f"{area}.issuer", "the token is of another issuer", got=ascii(issuer)[:80],
                               expected=", ".join(issuers))  # fmt: skip
-    # 3.
-    window = require_times(token.claims, at=at, area=area)
-    return TokenVerdict(signer=key.spki_sha256, simulated=simulated, validity=window)
+    return require_times(token.claims, at=at, area=area)
 
 
 def member(claims: Mapping[str, Any], *path: str, kind: type, area: str) -> Any:

@@ -1,39 +1,47 @@
 """Runs Google vectors: vTPM attestations, certificates of attestation keys, Confidential Space tokens."""
 
-import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 
-from sealroom.errors import SealroomError, UnverifiedError
-from sealroom.evidence import Claims, Collateral, TrustRoots
+from sealroom.errors import SealroomError
+from sealroom.evidence import Collateral, TrustRoots
 from sealroom.pem import as_pem
 from sealroom.tees import gcp
 from sealroom.tees._tpm.public import TpmPublic
 from sealroom.tees.gcp.certificates import verify_ak_certificate
+from sealroom.tees.gcp.layout import VtpmAttestation
 from sealroom.testing.conformance_azure import token_roots
 from sealroom.testing.conformance_tpm import require_nonce
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
+from sealroom.testing.vector_asked import require_as_asked, submods_of
 from sealroom.testing.vector_store import VectorCase
-from sealroom.x509_reader import read_certificate
+from sealroom.x509_reader import read_certificate, read_certificates
 
 __all__ = ["run"]
 
-_ASKED = {"iss", "aud", "eat_nonce", "allow_debug", "image_digest"}
+_HARDWARE = {"tcb_info_response", "qe_identity_response", "tcb_info_issuer_chain", "qe_identity_issuer_chain",
+             "pck_crl", "root_ca_crl", "pck_crl_issuer_chain", "leaf", "chain", "crl", "event_log"}  # fmt: skip
 _INSTANCE = "1.3.6.1.4.1.11129.2.1.21"
 _RSA_WORDS = {True: "RSA", False: "ECC"}
 
 
 def run(case: VectorCase, roots: TrustRoots) -> Outcome:
     """``gcp``."""
-    if "jwks" in case.collateral:
-        return _run_token(case)
+    if case.evidence.lstrip()[:3] == b"eyJ":
+        return _run_token(case, roots)
     if case.evidence[:1] == b"-" or case.evidence[:2] == b"\x30\x82":
         return _run_certificate(case, roots)
     return _run_vtpm(case, roots)
 
 
 def _issuers(case: VectorCase) -> bytes:
-    named = [case.collateral[name] for name in ("intermediate", "root") if name in case.collateral]
-    return as_pem(*(read_certificate(case.file(path)).der for path in named))
+    """The CAs above the key, root last: one file or several under each name."""
+    found: list[bytes] = []
+    for name in ("intermediate", "intermediates", "root"):
+        listed = case.collateral.get(name, [])
+        for path in listed if isinstance(listed, list) else [listed]:
+            found += [certificate.der for certificate in read_certificates(case.file(path))]
+    return as_pem(*found)
 
 
 def _run_certificate(case: VectorCase, roots: TrustRoots) -> Outcome:
@@ -59,14 +67,23 @@ def _run_vtpm(case: VectorCase, roots: TrustRoots) -> Outcome:
         window = read_certificate(vtpm.certificate).validity
         fields["ak_cert_validity"] = [window.not_before.isoformat(), window.not_after.isoformat()]
     try:
-        verified = gcp.verify(
-            evidence, roots=roots, collateral=Collateral(items={"ak_issuers": _issuers(case)}), at=case.verify_at
-        )
-        claims = gcp.claims(verified)
+        claims = gcp.claims(gcp.verify(evidence, roots=roots, collateral=_collateral(case, vtpm), at=case.verify_at))
         require_nonce(case, claims.report_data)
     except SealroomError as refusal:
         return Outcome(refusal=refusal, fields=fields)
-    return Outcome(simulated=claims.simulated, flags=claims.flags, fields=fields, claims=claims)
+    return Outcome(simulated=claims.simulated, tcb_status=claims.tcb_status, flags=claims.flags, fields=fields,
+                   claims=claims)  # fmt: skip
+
+
+def _collateral(case: VectorCase, vtpm: VtpmAttestation) -> Collateral:
+    """The vTPM's, and the hardware's under its own names."""
+    items = {name: case.file(path) for name, path in case.collateral.items() if name in _HARDWARE}
+    if issuers := _issuers(case):
+        items["ak_issuers"] = issuers
+    if vtpm.hardware is not None and {"ask", "ark"} <= case.collateral.keys():
+        above = [read_certificate(case.file(case.collateral[name])).der for name in ("ask", "ark")]
+        items["chain"] = as_pem(*above)
+    return Collateral(items=items)
 
 
 def _key(public: TpmPublic) -> dict[str, object]:
@@ -77,42 +94,31 @@ def _key(public: TpmPublic) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _run_token(case: VectorCase) -> Outcome:
-    trusted, collateral = token_roots(case, "gcp")
+def _run_token(case: VectorCase, roots: TrustRoots) -> Outcome:
+    trusted, items = TrustRoots(insecure_simulated=roots.insecure_simulated), dict[str, bytes]()
+    if "jwks" in case.collateral:
+        named, collateral = token_roots(case, "gcp")
+        trusted = replace(trusted, token_signers=named.token_signers)
+        items |= collateral.items
+    if "root" in case.collateral:
+        items["token_root"] = case.file(case.collateral["root"])
     evidence = gcp.parse(case.evidence)
-    fields = _token_fields(dict(evidence.token.claims) if evidence.token else {})
+    said = dict(evidence.token.claims) if evidence.token else {}
+    fields = _token_fields(said)
     try:
-        claims = gcp.claims(gcp.verify(evidence, roots=trusted, collateral=collateral, at=case.verify_at))
-        _require_as_asked(case, claims)
+        verified = gcp.verify(evidence, roots=trusted, collateral=Collateral(items=items), at=case.verify_at)
+        claims = gcp.claims(verified)
+        require_as_asked(case.collateral.get("policy", {}), said, claims)
     except SealroomError as refusal:
         return Outcome(refusal=refusal, fields=fields)
-    return Outcome(simulated=claims.simulated, flags=claims.flags, fields=fields, claims=claims)
+    return Outcome(simulated=claims.simulated, tcb_status=claims.tcb_status, flags=claims.flags, fields=fields,
+                   claims=claims)  # fmt: skip
 
 
 def _token_fields(said: Mapping[str, object]) -> dict[str, object]:
     plain = ("iss", "aud", "iat", "exp", "hwmodel", "swname", "dbgstat", "secboot", "eat_nonce", "tdx")
-    submods = said.get("submods")
-    container, space = ((submods.get(name, {}) if isinstance(submods, dict) else {})
-                        for name in ("container", "confidential_space"))  # fmt: skip
-    return {
-        **{name: said.get(name) for name in plain},
-        "image_digest": container.get("image_digest"),
-        "support_attributes": space.get("support_attributes"),
-    }
-
-
-def _require_as_asked(case: VectorCase, claims: Claims) -> None:
-    asked = case.collateral.get("policy", {})
-    if not isinstance(asked, Mapping) or set(asked) - _ASKED:
-        raise UnsupportedCaseError("a relying party that asks for something that is not known here")
-    if claims.debug and not asked.get("allow_debug", False):
-        raise UnverifiedError("gcp.debug", "the debug image, or a debugger since boot")
-    for name, detail in (("iss", "issuer"), ("aud", "audience"), ("image_digest", "image_digest")):
-        if name in asked and claims.details.get(detail) != asked[name]:
-            raise UnverifiedError(f"gcp.{detail}", f"{name} is not what was asked for",
-                                  got=str(claims.details.get(detail)), expected=str(asked[name]))  # fmt: skip
-    if "eat_nonce" in asked:
-        text = str(asked["eat_nonce"])
-        wanted = bytes.fromhex(text) if len(text) == 64 else text.encode()
-        if not hmac.compare_digest(claims.report_data, wanted):
-            raise UnverifiedError("gcp.nonce", "the token answers another nonce", got=claims.report_data.hex())
+    found = {name: said.get(name) for name in (*plain, *said)}
+    for name, members in submods_of(said):
+        found |= {member: value for member, value in members.items() if member not in found}
+        found[name] = members
+    return {"image_digest": None, "support_attributes": None, **found}

@@ -4,6 +4,7 @@
                     protobuf: the fields that are known   ↑ certificates: of the attestation key, to Google's roots
                     inner: the hardware's own report     ↑ the verifier of SNP or TDX, from the registry
     raw (JWT)      ─layout.parse→ GcpEvidence ─verify.verify→ VerifiedSpace: what Google's service says
+                    space: its claims                     ↑ pki_token: of the kind that brings certificates
 
 A vTPM of Google's proves what a VM booted and whose VM it is. Confidential memory is proved by the hardware's own
 report, which newer attestations carry, and which is verified by that TEE's verifier.

@@ -2,7 +2,8 @@
 
 PCRs of the vTPM are ``pcr00`` to ``pcr23``, of the strongest bank that was quoted. Of a Confidential Space token the
 measurement is ``image_digest``, and ``report_data`` the one nonce (the bytes of 64 hexadecimal digits, otherwise the
-text as it is); of several nonces, none, since nobody could say which binds.
+text as it is); of several nonces, none, since nobody could say which binds. Its detail ``token_type`` says who
+vouches for the signer: ``PKI``, Google's root; ``OIDC``, whoever named the key.
 
     debug              the debug image, or a debugger since boot
     secure_boot_off    the token says so, or the vTPM's event log does not say that it is on
@@ -10,6 +11,7 @@ text as it is); of several nonces, none, since nobody could say which binds.
     not_stable         the image has no support attribute STABLE
     env_or_args_set    who started the workload gave it environment or arguments of their own
     not_confidential_space  a token of the same service on another kind of VM
+    tcb_not_current    the token's TDX machine was behind Intel's reference values, by Google's word
     no_hardware_proof  a vTPM alone: nothing here proves that memory is encrypted
     sha1_bank          no stronger bank than SHA-1 was quoted: two logs can give one value
 
@@ -21,15 +23,25 @@ from typing import Any
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import CLAIMED, Claims, Evidence, Tee, Verified
-from sealroom.tees._token import member
 from sealroom.tees._tpm.attest import TpmHash
 from sealroom.tees._tpm.event_log import log_details, log_flags, strongest_bank
 from sealroom.tees.gcp.layout import GcpQuote
+from sealroom.tees.gcp.pki_token import has_certificates
+from sealroom.tees.gcp.space import (
+    image_of,
+    is_debug,
+    is_overridden,
+    nonce_of,
+    support_of,
+    tcb_of,
+    text_of,
+    token_details,
+)
 from sealroom.tees.gcp.verify import VerifiedSpace, VerifiedVtpm
 
 __all__ = ["claims"]
 
-_NO_DEBUG, _SPACE = "disabled-since-boot", "CONFIDENTIAL_SPACE"
+_SPACE, _CURRENT = "CONFIDENTIAL_SPACE", "UpToDate"
 
 
 def claims(verified: Verified[Evidence]) -> Claims:
@@ -75,62 +87,16 @@ def _pcrs(quote: GcpQuote) -> dict[str, bytes]:
 def _of_token(verified: VerifiedSpace) -> Claims:
     token = verified.evidence.token
     said: Mapping[str, Any] = token.claims if token else {}
-    digest = _text(said, "submods", "container", "image_digest") or ""
-    support = member(said, "submods", "confidential_space", "support_attributes", kind=list, area="gcp") or []
-    debug = said.get("dbgstat") != _NO_DEBUG
-    overridden = any(member(said, "submods", "container", name, kind=kind, area="gcp")
-                     for name, kind in (("env_override", dict), ("cmd_override", list)))  # fmt: skip
+    image, debug, (status, date) = image_of(said), is_debug(said), tcb_of(said)
     flags = {"token": True, "debug": debug, "secure_boot_off": said.get("secboot") is not True,
-             "not_stable": "STABLE" not in support, "env_or_args_set": overridden,
-             "not_confidential_space": said.get("swname") != _SPACE}  # fmt: skip
+             "not_stable": "STABLE" not in support_of(said), "env_or_args_set": is_overridden(said),
+             "not_confidential_space": said.get("swname") != _SPACE,
+             "tcb_not_current": status not in {None, _CURRENT}}  # fmt: skip
     return Claims(
-        tee=Tee.GCP, hardware_model=_text(said, "hwmodel") or "unknown",
-        measurements={"image_digest": _image(digest)} if digest else {}, report_data=_nonce(said), tcb={},
-        debug=debug, migratable=False, tcb_status=_text(said, "tdx", "gcp_attester_tcb_status"), tcb_date=None,
-        advisories=(), flags=frozenset(name for name, holds in flags.items() if holds), signer="Confidential Space",
-        device_id=None, details=_details(said), root=verified.root, simulated=verified.simulated,
-        validity=verified.validity, warrant=CLAIMED,
+        tee=Tee.GCP, hardware_model=text_of(said, "hwmodel") or "unknown",
+        measurements={} if image is None else {"image_digest": image}, report_data=nonce_of(said), tcb={},
+        debug=debug, migratable=False, tcb_status=status, tcb_date=date, advisories=(),
+        flags=frozenset(name for name, holds in flags.items() if holds), signer="Confidential Space", device_id=None,
+        details={**token_details(said), "token_type": "PKI" if token and has_certificates(token) else "OIDC"},
+        root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED,
     )  # fmt: skip
-
-
-def _details(said: Mapping[str, Any]) -> dict[str, str | int]:
-    audience = said.get("aud")
-    found = {
-        "issuer": _text(said, "iss"), "audience": audience if isinstance(audience, str) else None,
-        "swname": _text(said, "swname"), "dbgstat": _text(said, "dbgstat"), "image_digest":
-        _text(said, "submods", "container", "image_digest"),
-        "image_reference": _text(said, "submods", "container", "image_reference"),
-        "project_id": _text(said, "submods", "gce", "project_id"), "zone": _text(said, "submods", "gce", "zone"),
-        "project_number": _text(said, "submods", "gce", "project_number"),
-        "instance_id": _text(said, "submods", "gce", "instance_id"), "hardware": _text(said, "hwmodel"),
-        "service_accounts": _words(said, "google_service_accounts"),
-        "instance_name": _text(said, "submods", "gce", "instance_name"),
-        "support_attributes": _words(said, "submods", "confidential_space", "support_attributes"),
-    }  # fmt: skip
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _text(said: Mapping[str, Any], *path: str) -> str | None:
-    value = member(said, *path, kind=str, area="gcp")
-    return None if value is None else str(value)
-
-
-def _words(said: Mapping[str, Any], *path: str) -> str | None:
-    """A list of texts as one, in order of the alphabet; None if it is empty or not there."""
-    found = member(said, *path, kind=list, area="gcp") or []
-    return " ".join(sorted(str(one) for one in found)) or None
-
-
-def _nonce(said: Mapping[str, Any]) -> bytes:
-    value = said.get("eat_nonce")
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, str):
-        return b""
-    is_digest = len(value) == 64 and all(letter in "0123456789abcdef" for letter in value)
-    return bytes.fromhex(value) if is_digest else value.encode()
-
-
-def _image(digest: str) -> bytes:
-    text = digest.removeprefix("sha256:")
-    return bytes.fromhex(text) if len(text) == 64 and all(letter in "0123456789abcdef" for letter in text) else b""

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sealroom.errors import UnverifiedError
 from sealroom.evidence import VERIFIED, Claims, Collateral, Tee, TrustRoots, Verified
+from sealroom.jose import Jwt
 from sealroom.pem import as_pem
 from sealroom.tees._token import verify_token
 from sealroom.tees._tpm.event_log import ReplayedLog, verify_log
@@ -17,6 +18,7 @@ from sealroom.tees._tpm.quote import require_pcrs, require_signature
 from sealroom.tees.gcp.certificates import GCE_ROOTS, Instance, read_instance, verify_ak_certificate
 from sealroom.tees.gcp.inner import HardwareReport
 from sealroom.tees.gcp.layout import GcpEvidence, VtpmAttestation
+from sealroom.tees.gcp.pki_token import has_certificates, verify_pki_token
 from sealroom.x509_chain import VerifiedChain
 from sealroom.x509_reader import read_certificate
 
@@ -24,7 +26,7 @@ __all__ = ["CONFIDENTIAL_SPACE", "VerifiedSpace", "VerifiedVtpm", "require_quote
 
 CONFIDENTIAL_SPACE = ("https://confidentialcomputing.googleapis.com",)
 _REPORT_DATA = 64
-_OURS = frozenset({"ak_issuers", "jwks", "event_log"})
+_OURS = frozenset({"ak_issuers", "jwks", "token_root", "event_log"})
 """Items that are about the vTPM and the service, and not about the hardware."""
 
 
@@ -57,7 +59,8 @@ def verify(
     4. The event log, if one came, leads to those values.
     5. The hardware's own report, if one came, holds by the verifier of its TEE, and answers the same nonce.
 
-    Of a token: `_token.verify_token`.
+    Of a token: `_token.verify_token`, by a key that the relying party named; of one that brings certificates:
+    `pki_token.verify_pki_token`, by Google's root.
 
     The hardware's report names no vTPM and the vTPM no hardware: go-tpm-tools joins them by the nonce alone
     (client/attest.go), and so does this. That both are of one VM is Google's word.
@@ -66,11 +69,7 @@ def verify(
         MalformedError, UnverifiedError: ``gcp.*``, ``tpm.*``, ``x509.*``, or of the inner TEE: a step does not hold.
     """
     if evidence.token is not None:
-        token = verify_token(
-            evidence.token, roots=roots, collateral=collateral, at=at, issuers=CONFIDENTIAL_SPACE, area="gcp"
-        )
-        return VerifiedSpace(evidence=evidence, root=token.signer, simulated=token.simulated,
-                             validity=token.validity, warrant=VERIFIED)  # fmt: skip
+        return _space(evidence, evidence.token, roots, collateral, at)
     vtpm = evidence.vtpm
     assert vtpm is not None  # noqa: S101 - one of the two, by `GcpEvidence`
     # 1. and 2.
@@ -89,6 +88,18 @@ def verify(
                         simulated=root not in GCE_ROOTS or (inner is not None and inner.simulated),
                         validity=chain.validity if inner is None else chain.validity.meet(inner.validity),
                         log=log, warrant=VERIFIED)  # fmt: skip
+
+
+def _space(
+    evidence: GcpEvidence, token: Jwt, roots: TrustRoots, collateral: Collateral, at: datetime
+) -> VerifiedSpace:
+    if has_certificates(token):
+        verdict = verify_pki_token(token, roots=roots, collateral=collateral, at=at, issuers=CONFIDENTIAL_SPACE)
+    else:
+        verdict = verify_token(token, roots=roots, collateral=collateral, at=at, issuers=CONFIDENTIAL_SPACE,
+                               area="gcp")  # fmt: skip
+    return VerifiedSpace(evidence=evidence, root=verdict.signer, simulated=verdict.simulated,
+                         validity=verdict.validity, warrant=VERIFIED)  # fmt: skip
 
 
 def require_quotes(vtpm: VtpmAttestation) -> None:
