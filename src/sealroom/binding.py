@@ -29,6 +29,7 @@ class Label(StrEnum):
 
     ROOM_STATEMENT = "room-statement"
     GPU_NONCE = "gpu-nonce"
+    KMS_RECIPIENT = "kms-recipient"
 
 
 _CARRIES_DIGEST = frozenset({"nvidia", "azure-vtpm", "tpm", "gcp"})

@@ -203,7 +203,7 @@ IO_MODULES = frozenset(
     {
         "_thread", "aiohttp", "asyncio", "concurrent", "ctypes", "fcntl", "http.client", "http.server", "httpx",
         "mmap", "multiprocessing", "resource", "select", "selectors", "shutil", "signal", "socket", "socketserver",
-        "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request", "uvicorn",
+        "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request", "uvicorn", "botocore",
     }
 )  # fmt: skip
 IO_ATTRIBUTES = frozenset(
