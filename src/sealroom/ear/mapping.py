@@ -18,7 +18,8 @@ _GENUINE, _UNSAFE, _CONTRAINDICATED, _UNRECOGNISED = 2, 32, 96, 97
 _UNRECOGNISED_CODE, _APPROVED_BOOT, _APPROVED_ALL = 33, 3, 2
 _ENCRYPTS_MEMORY = frozenset({Tee.TDX, Tee.SGX, Tee.SNP, Tee.CCA})
 """TEEs whose evidence proves that the host sees ciphertext."""
-_GENERAL = frozenset({"trust", "binding", "freshness", "init-data", "statement", "model", "engine", "require"})
+_GENERAL = frozenset({"trust", "binding", "freshness", "init-data", "statement", "model", "engine", "require",
+                      "references"})  # fmt: skip
 """First words of checks that are about the machine as a whole: they count for the attester that vouches for it."""
 
 
@@ -32,7 +33,7 @@ class _Rule:
 
 
 _RULES: tuple[_Rule, ...] = (
-    _Rule(pattern=r"trust\..*", member="hardware", failed=_UNRECOGNISED),
+    _Rule(pattern=r"trust\..*|root|window", member="hardware", failed=_UNRECOGNISED),
     _Rule(pattern=r"binding\..*|freshness", member="instance_identity", failed=_CONTRAINDICATED),
     _Rule(pattern=r"(chip|device|instance|module|vm-unique|platform-instance|implementation|machine)[a-z-]*|ueid|fmspc"
           r"|piid|ppid|project.*|zone.*|count|topology|repeated", member="instance_identity", failed=_UNRECOGNISED),

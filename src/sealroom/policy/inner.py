@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from sealroom.evidence import Check, Claims, Tee
+from sealroom.policy.load_trust import WRAPPERS
 from sealroom.policy.model import Policy
 from sealroom.policy.snp import snp_checks
 from sealroom.policy.tdx import tdx_checks
@@ -14,16 +15,20 @@ __all__ = ["inner_checks"]
 
 _CHECKS: Mapping[Tee, Callable[[Policy, Claims], Iterator[Check]]] = {Tee.SNP: snp_checks, Tee.TDX: tdx_checks}
 _FIELDS: Mapping[Tee, str] = {Tee.SNP: "snp", Tee.TDX: "tdx"}
+_WITHOUT = frozenset({"token", "no_hardware_proof"})
+"""Flags of a wrapper that say why nothing is in it. Each is refused unless the policy names it."""
 
 
 def inner_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
-    """Every check on the hardware in ``claims``; none where there is no hardware's own evidence.
+    """Every check on the hardware in ``claims``; none where evidence of this kind wraps none.
 
     ``[azure-vtpm.snp]`` before ``[snp]``: a cloud's firmware and launch are seldom those of one's own machines.
     Without either, the hardware is refused: nobody said what it may be.
     """
     inner = claims.inner
     if inner is None:
+        if claims.tee in WRAPPERS and not claims.flags & _WITHOUT:
+            yield _empty(claims)
         return
     path = f"{claims.tee.value}.{inner.tee.value}"
     if inner.root != claims.root:
@@ -44,3 +49,10 @@ def inner_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
             code="policy.no-inner-rules",
             fix=f"add a table [{path}] or [{inner.tee.value}] with what this hardware may be",
         )
+
+
+def _empty(claims: Claims) -> Check:
+    """A wrapper that has nothing in it and does not say why: no reader of ours makes such claims."""
+    return Check(name=f"{claims.tee.value}.inner", got="none", wanted="the hardware's own evidence", passed=False,
+                 source="default", code="policy.no-inner-evidence",
+                 fix="have the hardware's own report sent along")  # fmt: skip

@@ -1,6 +1,6 @@
 """Checks on the room statement: its window, the model, the engine (``spec/policy.md`` section 2.4)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from sealroom.evidence import Check
@@ -16,7 +16,7 @@ def room_checks(policy: Policy, statement: RoomStatement, at: datetime) -> Itera
     """Every check on what a room says about itself."""
     yield _window(policy, statement, at)
     if policy.model is not None:
-        yield from _model(policy.model, statement)
+        yield from _model(policy.model, statement, policy.supplied("model"))
     elif "model" in policy.unchecked:
         yield left_open(policy, "model", "model", f"{statement.model_name}, version {statement.model_version}")
     else:
@@ -40,12 +40,13 @@ def _window(policy: Policy, statement: RoomStatement, at: datetime) -> Check:
     )
 
 
-def _model(rules: ModelRules, statement: RoomStatement) -> Iterator[Check]:
+def _model(rules: ModelRules, statement: RoomStatement, supplied: Collection[str]) -> Iterator[Check]:
+    """``supplied``: keys that reference files fill in, and that are asked for though none came."""
     yield accepted_word("model.name", statement.model_name, (rules.name,), source="policy: [model] name",
                         fix="this room serves another model: use a room that serves the wanted one")  # fmt: skip
     yield accepted_bytes("model.digest", statement.model_digest, rules.digest, source="policy: [model] digest",
                          fix="these are other weights: ask the publisher for the digest of the release")  # fmt: skip
-    if rules.package_digest:
+    if rules.package_digest or "package_digest" in supplied:
         yield accepted_bytes("model.package-digest", statement.package_digest, rules.package_digest,
                              source="policy: [model] package_digest",
                              fix="the room opened another sealed package than the policy names")  # fmt: skip
@@ -66,7 +67,7 @@ def _engine(policy: Policy, statement: RoomStatement) -> Iterator[Check]:
         f" sha256:{statement.engine_config_digest.hex()}, layers: {_listed(statement.sandbox_layers)}"
     )
     if policy.engine is not None:
-        yield from _pinned_engine(policy.engine, statement)
+        yield from _pinned_engine(policy.engine, statement, policy.supplied("engine"))
     elif "engine" in policy.unchecked:
         yield left_open(policy, "engine", "engine", stated)
     else:
@@ -94,11 +95,11 @@ def _listed(layers: Sequence[str]) -> str:
     return ", ".join(layers) or "none"
 
 
-def _pinned_engine(rules: EngineRules, statement: RoomStatement) -> Iterator[Check]:
+def _pinned_engine(rules: EngineRules, statement: RoomStatement, supplied: Collection[str]) -> Iterator[Check]:
     if rules.name:
         yield accepted_word("engine.name", statement.engine_name, rules.name, source="policy: [engine] name",
                             fix="use a room with an accepted engine")  # fmt: skip
-    if rules.config_digest:
+    if rules.config_digest or "config_digest" in supplied:
         yield accepted_bytes("engine.config-digest", statement.engine_config_digest, rules.config_digest,
                              source="policy: [engine] config_digest",
                              fix="run the engine with the configuration that the policy names")  # fmt: skip

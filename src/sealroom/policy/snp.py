@@ -41,7 +41,7 @@ def snp_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
     yield _other_flags(claims)
     yield _measurement(policy, rules, claims)
     yield from _tcb(policy, rules, claims)
-    yield from _pinned_if_named(rules, claims)
+    yield from _pinned_if_named(policy, rules, claims)
 
 
 def _revocation_list(rules: SnpRules, claims: Claims) -> Check:
@@ -180,10 +180,11 @@ def _order(claims: Claims) -> Check:
     )
 
 
-def _pinned_if_named(rules: SnpRules, claims: Claims) -> Iterator[Check]:
+def _pinned_if_named(policy: Policy, rules: SnpRules, claims: Claims) -> Iterator[Check]:
+    """What only reference files name is asked for too, and refused where none of them came."""
     for field in ("host_data", "id_key_digest", "author_key_digest", "family_id", "image_id"):
         accepted: tuple[bytes, ...] = getattr(rules, field)
-        if accepted:
+        if accepted or field in policy.supplied(policy.scope):
             name = f"snp.{field.replace('_', '-')}"
             yield accepted_bytes(name, claims.measurements.get(field), accepted, source=f"policy: [snp] {field}",
                                  fix=f"start the guest with an accepted {field}")  # fmt: skip

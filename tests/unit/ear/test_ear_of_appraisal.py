@@ -124,6 +124,23 @@ def test_each_device_is_an_attester_of_its_own(real):
     assert result.status is Tier.CONTRAINDICATED
 
 
+@pytest.mark.parametrize("name", ["model", "model-images", "tcb", "measurement", "engine", "debug"])
+def test_the_name_that_a_policy_gives_to_a_file_affirms_nothing(real, name):
+    before, after = cpu(real).vector, cpu(changed(real, checks=[*real.checks, a_check(f"references.{name}")])).vector
+    assert before == after
+    refused = cpu(changed(real, checks=[*real.checks, a_check(f"references.{name}", passed=False)]))
+    assert refused.vector.configuration == 32
+    assert refused.status is Tier.CONTRAINDICATED
+
+
+def test_a_device_under_a_root_that_does_not_count_is_no_genuine_hardware(real):
+    gpu = replace(real.claims, warrant=CLAIMED, tee=Tee.NVIDIA, details={"kind": "gpu"})
+    for check in ("gpu0.root", "gpu0.window"):
+        checks = [*real.checks, a_check(check, passed=False)]
+        found = ear_of(changed(real, checks=checks, devices=[gpu]), issued_at=AT).submodule("gpu0")
+        assert found.vector.hardware == 97
+
+
 def test_the_silicon_below_a_cloud_s_wrapper_is_its_own_attester(real):
     outer = changed(real, tee=Tee.AZURE_VTPM, inner=replace(real.claims, warrant=CLAIMED))
     result = ear_of(changed(outer, checks=[*real.checks, a_check("azure-vtpm.pcr11")]), issued_at=AT)
