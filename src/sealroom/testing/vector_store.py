@@ -101,6 +101,13 @@ class VectorCase:
             raise UnavailableError("conformance.file", f"a file of the vector can not be read: {reason}",
                                    where=self.name, got=path) from None  # fmt: skip
 
+    def has_file(self, path: str) -> bool:
+        """Whether the vector has a file under ``path``; a remark is none."""
+        try:
+            return (self.directory / path).is_file()
+        except (OSError, ValueError):
+            return False
+
     def malformed(self, message: str) -> MalformedError:
         """The error for a vector that breaks its own schema."""
         return MalformedError("conformance.vector", message, where=f"{self.name}/vector.json")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sealroom.errors import UnverifiedError
 from sealroom.tees.nvidia.opaque import DISABLED
-from sealroom.tees.nvidia.rim import Rim, VerifiedRim
+from sealroom.tees.nvidia.rim import Rim
 
 __all__ = ["Comparison", "Mismatch", "ReportFacts", "compare", "require_for_device"]
 
@@ -102,11 +102,11 @@ def compare(
     )
 
 
-def require_for_device(rim: VerifiedRim, kind: str, facts: ReportFacts) -> None:
+def require_for_device(rim: Rim, kind: str, facts: ReportFacts) -> None:
     """Raise unless ``rim`` is for this device and the version that it runs.
 
     Args:
-        rim: authentic reference values.
+        rim: reference values.
         kind: ``driver`` or ``vbios``: what they came as.
         facts: what the report and the certificates say.
 
