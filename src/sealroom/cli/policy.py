@@ -1,4 +1,4 @@
-"""``sealroom policy``: check, explain and derive policies, and write the part of one that is about the engine."""
+"""``sealroom policy``: check, explain and derive policies, the part about the engine, and reference files."""
 
 import json
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sealroom.cli import references
 from sealroom.cli.deriving import derive
 from sealroom.cli.input_files import read_input, read_policy_bytes
 from sealroom.client.policy_store import reference_files_of
@@ -25,12 +26,15 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     group = typer.Typer(
-        help="Check, explain and derive policies; pin engines.", no_args_is_help=True, rich_markup_mode=None
+        help="Check, explain and derive policies; pin engines; sign reference files.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
     group.command("check")(check_policy)
     group.command("explain")(explain_policy)
     group.command("engine")(engine_section)
     group.command("derive")(derive)
+    references.register(group)
     app.add_typer(group, name="policy")
 
 

@@ -17,7 +17,7 @@ from sealroom.policy.model import Policy
 from sealroom.policy.references.model import ReferenceFile, ReferenceRules, SignatureEntry
 from sealroom.policy.references.read import read_reference_file
 
-__all__ = ["Accepted", "attributed", "files_in_words", "judge_files", "with_references"]
+__all__ = ["Accepted", "attributed", "files_in_words", "judge_files", "signature_holds", "with_references", "written"]
 
 _ALGORITHMS = (JoseAlg.ES256, JoseAlg.ES384, JoseAlg.PS256)
 _AREA = "reference"
@@ -86,7 +86,7 @@ def attributed(check: Check, document: Policy, accepted: Sequence[Accepted]) -> 
         table = one.rules.table
         for key, values in one.file.values.items():
             asked = key in one.rules.keys and check.source == f"policy: [{table}] {key}"
-            if asked and check.got in map(_written, values) and check.got not in _own(document, table, key):
+            if asked and check.got in map(written, values) and check.got not in _own(document, table, key):
                 return replace(check, source=one.source)
     return check
 
@@ -99,19 +99,19 @@ def _judge(rules: ReferenceRules, file: ReferenceFile | None, at: datetime) -> A
         return f"it is for [{file.table}]"
     if file.serial < rules.minimum_serial:
         return f"serial {file.serial}, and the policy asks for {rules.minimum_serial} or later"
-    signers = tuple(entry.key.spki_sha256 for entry in file.signatures if _counts(entry, rules))
+    signers = tuple(entry.key.spki_sha256 for entry in file.signatures
+                    if entry.key.spki_sha256 in rules.signers and signature_holds(entry))  # fmt: skip
     if len(signers) < rules.threshold:
         return f"{len(signers)} of the signatures count, and {rules.threshold} are asked for"
     try:
         window = require_times(file.signatures[0].token.claims, at=at, area=_AREA)
     except (MalformedError, UnverifiedError) as error:
-        return f"{error}, {error.expected}"
+        return f"it counts {error.expected}, and it is {at.isoformat()}"
     return Accepted(rules=rules, file=file, validity=window, signers=signers)
 
 
-def _counts(entry: SignatureEntry, rules: ReferenceRules) -> bool:
-    if entry.key.spki_sha256 not in rules.signers:
-        return False
+def signature_holds(entry: SignatureEntry) -> bool:
+    """Whether the key that ``entry`` brings made it. Whose key that is says a policy."""
     try:
         verify_jwt(
             replace(entry.token, kid=None), (replace(entry.key, kid=None),), algorithms=_ALGORITHMS, area=_AREA
@@ -170,11 +170,12 @@ def _own(policy: Policy, table: str, key: str) -> frozenset[str]:
     for place in (rules, getattr(rules, "pcrs", None)):
         for name in ("measurements", "words"):
             if key in getattr(place, name, {}):
-                return frozenset(map(_written, getattr(place, name)[key]))
-    return frozenset(map(_written, getattr(rules, key, ())))
+                return frozenset(map(written, getattr(place, name)[key]))
+    return frozenset(map(written, getattr(rules, key, ())))
 
 
-def _written(value: bytes | str) -> str:
+def written(value: bytes | str) -> str:
+    """A value as a policy and a file write it."""
     return value.hex() if isinstance(value, bytes) else value
 
 
@@ -185,5 +186,5 @@ def files_in_words(policy: Policy, at: datetime) -> Iterator[str]:
         yield f"  {rules.name}, for [{rules.table}] {', '.join(rules.keys)}: {check.got}"
         for one in accepted:
             if one.rules is rules:
-                yield from (f"    accepts {key} {_written(value)}" for key in rules.keys
+                yield from (f"    accepts {key} {written(value)}" for key in rules.keys
                             for value in one.file.values.get(key, ()))  # fmt: skip
