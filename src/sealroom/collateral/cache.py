@@ -16,7 +16,7 @@ from sealroom.errors import MalformedError, MisuseError, UnavailableError
 
 __all__ = ["CollateralCache"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,199}\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
 _SUFFIX = ".collateral"
 
 

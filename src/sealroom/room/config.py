@@ -25,6 +25,9 @@ slots = 4                              # and the other settings that `sealroom.r
 gpus = true                            # every NVIDIA GPU of this machine proves itself to callers too
 collateral = "collateral"              # a folder with what goes along with evidence: `sealroom.collect`
 
+[hardware.fetch]                       # optional; with it the room fetches what goes along by itself, and renews it
+cache = "fetched"                      # and the other settings of `sealroom.room.collateral_settings.FetchSettings`
+
 [keys]                                 # optional
 rotate_hours = 12
 statement_minutes = 60                 # how long a statement, and after a rotation an old key, holds
@@ -42,6 +45,7 @@ from pathlib import Path
 from typing import Any
 
 from sealroom.errors import MalformedError
+from sealroom.room.collateral_settings import FetchSettings
 from sealroom.room.engine_choice import EngineChoice
 from sealroom.room.limits import GatewayLimits
 
@@ -52,7 +56,7 @@ _SECTIONS = {
     "listen": {"host", "port"},
     "model": {"package", "publisher", "minimum_version"},
     "release": {"broker", "resource", "init_data", "wait_seconds"},
-    "hardware": {"gpus", "collateral"},
+    "hardware": {"gpus", "collateral", "fetch"},
     "keys": {"rotate_hours", "statement_minutes"},
     "limits": {limit.name for limit in fields(GatewayLimits)},
 }
@@ -75,6 +79,8 @@ class RoomConfig:
     release_wait: timedelta = timedelta(seconds=30)
     gpus: bool = False
     collateral: Path | None = None
+    fetch: FetchSettings | None = None
+    """None: no connection is made for collateral."""
     engine: EngineChoice = field(default_factory=EngineChoice)
     rotate: timedelta = timedelta(hours=12)
     statement_life: timedelta = timedelta(hours=1)
@@ -105,6 +111,7 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
     read.check_names()
     release_init_data = read.text("release", "init_data", None)
     collateral = read.text("hardware", "collateral", None)
+    fetch = read.section("hardware").get("fetch")
     engine = EngineChoice.parse(read.section("engine"), source=source)
     return RoomConfig(
         package=folder / read.required_text("model", "package"),
@@ -116,6 +123,7 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
         release_wait=timedelta(seconds=read.count("release", "wait_seconds", 30, low=0, high=3600)),
         gpus=read.flag("hardware", "gpus"),
         collateral=None if collateral is None else folder / collateral,
+        fetch=None if fetch is None else FetchSettings.parse(fetch, source=source, folder=folder),
         host=read.text("listen", "host", "127.0.0.1") or "",
         port=read.count("listen", "port", 0, low=0, high=65535),
         engine=engine,

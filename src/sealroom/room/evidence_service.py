@@ -21,6 +21,9 @@ from sealroom.statement import RoomStatement
 
 __all__ = ["Hardware", "HardwareEvidence"]
 
+_TOLD_AS_IT_IS = "room.collateral-"
+"""The device answered; what is not here is the vendor's word on it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
@@ -111,6 +114,8 @@ def _answer(name: str, device: DeviceAttester, future: "asyncio.Future[Collected
     try:
         collected = future.result()
     except SealroomError as error:
+        if error.code.startswith(_TOLD_AS_IT_IS):
+            raise
         raise UnavailableError("room.device-no-evidence", "a device gave no evidence", where=name,
                                got=f"{error.code}: {error.message}",
                                hint="without it the machine can not be proved; look at the device's driver",

@@ -3,7 +3,7 @@
 1. Born: the package's signature, version and sizes are checked, beside the next two.
 2. Keys: the channel's keys are made here, in this memory, and nowhere else.
 3. Evidence: the silicon is asked for evidence that answers the broker's nonce. Meanwhile memory is taken for the
-   weights, as much as the signed manifest says.
+   weights, as much as the signed manifest says. A room that fetches its collateral waits here for the CPU's.
 4. Verification: the broker says whether it is authentic.
 5. Key release: the broker's policy for this very key decides; then the key is here, or nothing is.
 6. Weights: opened into sealed memory; then the key is wiped.
@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sealroom.engines.base import Engine
 from sealroom.engines.prepared_child import PreparedChild
@@ -45,6 +46,9 @@ from sealroom.sealed.stores import (
     verify_digests,
 )
 from sealroom.statement import NONCE_SIZE, RoomStatement
+
+if TYPE_CHECKING:
+    from sealroom.room.collateral_service import CollateralKeeper
 
 __all__ = ["EngineFactory", "Room", "boot", "chosen_engine", "utc_now"]
 
@@ -76,6 +80,8 @@ class _Parts:
     engine: Engine
     keys: KeyGenerations
     config: RoomConfig
+    collateral: "CollateralKeeper | None" = None
+    """None: the room fetches none."""
 
 
 class Room:
@@ -118,12 +124,15 @@ class Room:
         Raises:
             MisuseError: ``room.bad-nonce``, not 32 bytes.
             UnavailableError: ``room.evidence-busy``, too many are waiting already; ``room.device-*``, a device does
-                not answer; or what the attester raises.
+                not answer; ``room.collateral-*``, the vendor's word on a part of the machine is not here or has
+                ended, so that nobody could verify it; or what the attester raises.
         """
         if len(nonce) != NONCE_SIZE:
             raise MisuseError("room.bad-nonce", "a nonce has 32 bytes", got=len(nonce), expected=NONCE_SIZE)
         if self._waiting >= self.limits.evidence_waiting:
             raise UnavailableError("room.evidence-busy", "too many callers wait for evidence", got=self._waiting)
+        if self._parts.collateral is not None:
+            self._parts.collateral.require(utc_now())
         self._waiting += 1
         try:
             async with self._attesting:
@@ -138,6 +147,8 @@ class Room:
         await self._parts.engine.stop()
         self._parts.model.close()
         self._silicon.close()
+        if self._parts.collateral is not None:
+            self._parts.collateral.close()
 
     def _statement(self, nonce: bytes, at: datetime) -> RoomStatement:
         manifest, engine = self._parts.package.manifest, self._parts.engine
@@ -214,10 +225,12 @@ class _Boot:
     beside_engine: Callable[[], None]
     log: BootLog
     undo: contextlib.AsyncExitStack
+    collateral: "CollateralKeeper | None" = None
     _opening: "asyncio.Task[SealedPackage]" = field(init=False)
 
     async def run(self) -> Room:
         self._born()
+        self._begin_collateral()
         keys = self._keys()
         package = await self._opening  # nobody is asked for a key before what it opens is known to be the right one
         reserving = asyncio.create_task(asyncio.to_thread(reserve, package))
@@ -226,9 +239,11 @@ class _Boot:
         engine = self.engine_factory(self.config, package.manifest.name)
         model = await self._weights(package, key, reserving)
         await self._start(engine, model)
+        unproved = [] if self.collateral is None else await self.collateral.ready_for_callers()
         room = Room(_Parts(hardware=self.hardware, package=package, model=model, engine=engine, keys=keys,
-                           config=self.config))  # fmt: skip
-        self.log.reach(BootState.SERVING, _age_ms(), model=room.model_name, layers=list(engine.layers))
+                           config=self.config, collateral=self.collateral))  # fmt: skip
+        self.log.reach(BootState.SERVING, _age_ms(), model=room.model_name, layers=list(engine.layers),
+                       **({"unproved": unproved} if unproved else {}))  # fmt: skip
         return room
 
     def _born(self) -> None:
@@ -247,6 +262,17 @@ class _Boot:
         )
         self.undo.push_async_callback(_forget, self._opening)
 
+    def _begin_collateral(self) -> None:
+        """Beside all the rest, which takes longer: the vendors are asked for what goes along with evidence."""
+        if (fetch := self.config.fetch) is None:
+            return
+        from sealroom.room.collateral_service import CollateralKeeper  # noqa: PLC0415 - much code, and few need it
+
+        self.collateral = CollateralKeeper(fetch, self.hardware, patience=self.config.limits.device_seconds)
+        self.undo.callback(self.collateral.close)
+        self.hardware = self.collateral.hardware
+        self.collateral.begin()
+
     def _keys(self) -> KeyGenerations:
         keys = KeyGenerations(at=utc_now(), lifetime=self.config.rotate, overlap=_overlap(self.config))
         self.log.reach(BootState.KEYS, _age_ms(), key_ids=[str(key_id) for key_id in sorted(keys.current.key_ids)])
@@ -255,6 +281,8 @@ class _Boot:
     async def _key_for_evidence(self) -> ModelKey:
         self.log.reach(BootState.EVIDENCE, _age_ms(), broker=self.config.broker.rpartition("@")[2])
         init_data = await asyncio.to_thread(_read_init_data, self.config.init_data)
+        if self.collateral is not None:
+            await self.collateral.ready_for_release()
         return ModelKey(await _fetch_key(self.config, self.hardware.cpu, init_data, self._handshake))
 
     def _handshake(self, step: Step) -> None:

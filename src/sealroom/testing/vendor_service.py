@@ -27,6 +27,8 @@ class Reply:
     status: int = 200
     delay: float = 0.0
     """Seconds before the first byte."""
+    trickle: float = 0.0
+    """Seconds between one byte and the next."""
     cut_at: int | None = None
     """Bytes of the body that are sent; the length stated stays whole."""
 
@@ -83,7 +85,9 @@ def serving(replies: Replies, posts: Posts | None = None) -> Iterator[Served]:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
-                self.wfile.write(reply.body[: reply.cut_at])
+                for part in _parts(reply):
+                    self.wfile.write(part)
+                    time.sleep(reply.trickle)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # a client that gave up is one of the cases
             if reply.cut_at is not None:
@@ -102,6 +106,11 @@ def serving(replies: Replies, posts: Posts | None = None) -> Iterator[Served]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _parts(reply: Reply) -> list[bytes]:
+    body = reply.body[: reply.cut_at]
+    return [body[at : at + 1] for at in range(len(body))] if reply.trickle else [body]
 
 
 def pccs_replies(items: Mapping[str, bytes], *, fmspc: bytes, ca: str = "platform") -> Replies:

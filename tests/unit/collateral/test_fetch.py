@@ -7,7 +7,7 @@ import pytest
 
 from sealroom.collateral.fetch import IntelOptions, Transport, fetch_amd, fetch_intel
 from sealroom.collateral.fetch.amd import vcek_path
-from sealroom.collateral.fetch.transport import MAX_BODY
+from sealroom.collateral.fetch.transport import MAX_BODY, OneRound
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
 from sealroom.evidence import Collateral, Tee, TrustRoots
 from sealroom.tees import snp
@@ -120,6 +120,26 @@ def test_a_slow_service_is_given_up(td):
             fetch_intel(what_is_needed(Tee.TDX, td.quote(DATA)), slow, IntelOptions(service=service.address))
         slow.close()
     assert "Timeout" in error.value.got
+
+
+def test_an_answer_that_trickles_for_ever_is_given_up(td):
+    slow = Transport(timeout=5.0, longest=0.2)
+    with serving(faulty(replies_for(td), lambda reply: replace(reply, trickle=0.05))) as service:
+        with pytest.raises(UnavailableError) as error:
+            fetch_intel(what_is_needed(Tee.TDX, td.quote(DATA)), slow, IntelOptions(service=service.address))
+        slow.close()
+    assert "not whole after 0.2 s" in error.value.got
+
+
+def test_one_round_asks_each_question_once_whether_it_is_answered_or_not(td):
+    one = OneRound(timeout=2.0, attempts=1)
+    with serving(replies_for(td)) as service:
+        for _ in range(2):
+            fetch_intel(what_is_needed(Tee.TDX, td.quote(DATA)), one, IntelOptions(service=service.address))
+            with pytest.raises(UnavailableError):
+                one.get(service.address + "/nothing")
+    one.close()
+    assert len(service.asked) == len(set(service.asked)) == 5
 
 
 def test_nobody_at_the_address_is_told(transport, td):

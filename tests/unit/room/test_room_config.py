@@ -31,6 +31,7 @@ def test_the_smallest_configuration_listens_on_loopback_alone() -> None:
     assert config.loopback_only
     assert config.init_data is None
     assert (config.gpus, config.collateral) == (False, None)
+    assert config.fetch is None, "no connection is made that nobody asked for"
     assert config.engine.settings == {}
 
 
@@ -63,6 +64,78 @@ idle_seconds = 1.5
     assert config.limits.concurrency == 2, "as many at work as there are slots"
     assert config.rotate == timedelta(hours=1)
     assert (config.limits.queue, config.limits.idle_seconds) == (0, 1.5)
+
+
+def test_a_table_alone_has_the_room_ask_the_vendors_themselves() -> None:
+    fetch = read(SMALLEST + "[hardware.fetch]").fetch
+    assert fetch is not None
+    assert (dict(fetch.addresses), fetch.cache, fetch.insecure_simulated) == ({}, None, frozenset())
+    assert (fetch.renew, fetch.wait) == (timedelta(hours=24), timedelta(seconds=60))
+
+
+def test_every_key_of_fetching_is_read() -> None:
+    fetch = read(
+        SMALLEST
+        + f"""
+[hardware.fetch]
+intel = "https://pccs.example:8081"
+amd = "http://127.0.0.1:9/kds"
+nvidia_rims = "https://mirror.example"
+nvidia_ocsp = "https://mirror.example/ocsp"
+intel_update = "early"
+amd_product = "Milan"
+cache = "fetched"
+renew_hours = 48
+wait_seconds = 0
+timeout_seconds = 5
+insecure_simulated = ["{DIGEST}"]
+"""
+    ).fetch
+    assert fetch is not None
+    assert fetch.addresses["intel"] == "https://pccs.example:8081"
+    assert sorted(fetch.addresses) == ["amd", "intel", "nvidia_ocsp", "nvidia_rims"]
+    assert (fetch.intel_update, fetch.amd_product) == ("early", "Milan")
+    assert fetch.cache == Path("/etc/room/fetched")
+    assert (fetch.renew, fetch.wait, fetch.timeout) == (timedelta(days=2), timedelta(0), timedelta(seconds=5))
+    assert fetch.insecure_simulated == {b"\xab" * 32}
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("service = 1", "service"),
+        ('intel = ""', "intel"),
+        ("intel = 7", "intel"),
+        ('intel = "pccs.example"', "intel"),
+        ('intel = "ftp://pccs.example"', "intel"),
+        ('intel = "https://"', "intel"),
+        ('intel = "https://user:secret@pccs.example"', "intel"),
+        ('intel = "https://pccs.example/?key=secret"', "intel"),
+        ('intel = "https://pccs.example:99999"', "intel"),
+        ('intel = "https://[::1"', "intel"),
+        ('intel_update = "latest"', "intel_update"),
+        ('amd_product = "Venice"', "amd_product"),
+        ("cache = false", "cache"),
+        ("renew_hours = 0", "renew_hours"),
+        ("renew_hours = true", "renew_hours"),
+        ("wait_seconds = 3601", "wait_seconds"),
+        ("timeout_seconds = 1.5", "timeout_seconds"),
+        ('insecure_simulated = "sha256:00"', "insecure_simulated"),
+        ('insecure_simulated = ["sha256:00"]', "insecure_simulated"),
+        (f'insecure_simulated = ["{"ab" * 32}"]', "insecure_simulated"),
+        ('insecure_simulated = ["sha256:zz"]', "insecure_simulated"),
+    ],
+)
+def test_what_is_wrong_with_fetching_is_named_and_no_password_told(line: str, where: str) -> None:
+    with pytest.raises(SealroomError, match=r"room\.config") as caught:
+        read(SMALLEST + "[hardware.fetch]\n" + line)
+    assert f"[hardware.fetch] {where}" in (caught.value.where or "")
+    assert "secret" not in caught.value.diagnostics()
+
+
+def test_fetching_is_a_table() -> None:
+    with pytest.raises(SealroomError, match=r"room\.config"):
+        read(SMALLEST + "[hardware]\nfetch = true")
 
 
 @pytest.mark.parametrize(

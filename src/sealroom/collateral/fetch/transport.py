@@ -9,11 +9,12 @@ import httpx
 
 from sealroom.errors import UnavailableError
 
-__all__ = ["Answer", "Transport"]
+__all__ = ["Answer", "OneRound", "Transport"]
 
 MAX_BODY = 4 * 1024 * 1024
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _LONGEST_PAUSE = 30.0
+_LONGEST_ANSWER = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,17 @@ class Transport:
         timeout: seconds for each step of a request.
         attempts: how often to ask a service that is busy.
         pause: waits, seconds.
+        longest: seconds for a whole answer, however steadily it trickles.
     """
 
     def __init__(
-        self, *, timeout: float = 20.0, attempts: int = 4, pause: Callable[[float], None] = time.sleep
-    ) -> None:
+        self, *, timeout: float = 20.0, attempts: int = 4, pause: Callable[[float], None] = time.sleep,
+        longest: float = _LONGEST_ANSWER,
+    ) -> None:  # fmt: skip
         self._client = httpx.Client(timeout=timeout, follow_redirects=False)
         self._attempts = attempts
         self._pause = pause
+        self._longest = longest
 
     def get(self, url: str) -> Answer:
         """The answer to one request.
@@ -72,13 +76,38 @@ class Transport:
 
     def _ask(self, method: str, url: str, **request: Any) -> tuple[int, Answer]:
         with self._client.stream(method, url, **request) as response:
-            parts, size = [], 0
+            parts, size, started = [], 0, time.monotonic()
             for part in response.iter_bytes():
                 size += len(part)
+                if time.monotonic() - started > self._longest:
+                    raise _unusable(url, f"an answer that is not whole after {self._longest:g} s")
                 if size > MAX_BODY:
                     raise _unusable(url, f"more than {MAX_BODY} bytes")
                 parts.append(part)
             return response.status_code, Answer(body=b"".join(parts), headers=dict(response.headers.items()))
+
+
+class OneRound(Transport):
+    """Asks each question once, and answers it to whoever asks again: devices of one machine need the same things.
+
+    Failures too: a service that did not answer for one device is not asked again for the next.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._told: dict[tuple[str, str, bytes], Answer | UnavailableError] = {}
+
+    def _asked(self, method: str, url: str, **request: Any) -> Answer:
+        question = (method, url, request.get("content", b""))
+        if question not in self._told:
+            try:
+                self._told[question] = super()._asked(method, url, **request)
+            except UnavailableError as error:
+                self._told[question] = error
+        told = self._told[question]
+        if isinstance(told, UnavailableError):
+            raise told
+        return told
 
 
 def _wait(asked: str | None, attempt: int) -> float:
