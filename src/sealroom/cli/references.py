@@ -1,4 +1,4 @@
-"""``sealroom policy sign-references``, ``add-signature`` and ``show-references``: a publisher's reference files."""
+"""``sealroom policy references``: a publisher makes reference files, signs them, and shows what one holds."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from sealroom.policy.references.read import MAX_FILE, read_reference_file
 from sealroom.policy.references.signing import add_signature, sign_reference_values
 from sealroom.policy.references.source import payload_from
 
-__all__ = ["add_to_references", "register", "show_references", "sign_references"]
+__all__ = ["cosign_references", "register", "show_references", "sign_references"]
 
 _Key = Annotated[Path, typer.Option(help="The signer's private key on P-256 or P-384, PEM.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -26,9 +26,11 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", help="A reference file; -
 
 def register(group: typer.Typer) -> None:
     """Add the verbs to ``sealroom policy``."""
-    group.command("sign-references")(sign_references)
-    group.command("add-signature")(add_to_references)
-    group.command("show-references")(show_references)
+    verbs = typer.Typer(help="Make, sign and show reference files.", no_args_is_help=True, rich_markup_mode=None)
+    verbs.command("sign")(sign_references)
+    verbs.command("cosign")(cosign_references)
+    verbs.command("show")(show_references)
+    group.add_typer(verbs, name="references")
 
 
 def sign_references(
@@ -39,7 +41,7 @@ def sign_references(
     at: Annotated[str | None, typer.Option(help="When it is made, such as 2026-11-23T12:00:00Z; else now.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Make a reference file of VALUES and sign it as the first signer."""
+    """Make a reference file of VALUES, signed by the first signer."""
     signer = read_signing_key(key, option="--key")
     with naming(values):
         raw = sign_reference_values(payload_from(read_input(values), issued_at=parse_time_option(at)), [signer])
@@ -48,13 +50,13 @@ def sign_references(
     _tell(raw, as_json=as_json)
 
 
-def add_to_references(
+def cosign_references(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A reference file.")],
     *,
     key: _Key,
     as_json: _Json = False,
 ) -> None:
-    """Add a signature to FILE, in its place, and show what was signed."""
+    """Add a signature to FILE in its place, and show what was signed."""
     if str(file) == "-":
         raise MisuseError("cli.not-a-file", "a signature is added to a file in its place", where="FILE", got="-")
     signer = read_signing_key(key, option="--key")

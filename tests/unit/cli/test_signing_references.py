@@ -39,7 +39,7 @@ class Press:
 
     def sign(self, values: str = _VALUES, *words: str, name: str = "values.toml") -> tuple[int, str, str]:
         (self.folder / name).write_text(values)
-        return self.run("policy", "sign-references", self.folder / name, "--key", self.folder / "a.pem",
+        return self.run("policy", "references", "sign", self.folder / name, "--key", self.folder / "a.pem",
                         "--output", self.file, "--at", _AT, *words)  # fmt: skip
 
     @property
@@ -47,7 +47,7 @@ class Press:
         return self.folder / "policy.references" / "images.json"
 
     def show(self) -> dict[str, Any]:
-        return json.loads(self.run("policy", "show-references", self.file, "--json")[1])
+        return json.loads(self.run("policy", "references", "show", self.file, "--json")[1])
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def press(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Press:
 
 
 def _policy(press: Press, *, minimum_serial: int = 0) -> Path:
-    """Written once both have signed, with the signers that `show-references` tells."""
+    """Written once both have signed, with the signers that `references show` tells."""
     signers = ", ".join(f'"{one["signer"]}"' for one in press.show()["signers"])
     path = press.folder / "policy.toml"
     path.write_text('policy = 1\nname = "p"\n[trust]\ntees = ["nitro"]\n[nitro]\n[[reference_files]]\n'
@@ -74,7 +74,7 @@ def test_two_signers_make_a_file_that_a_policy_accepts_and_explains(press: Press
     assert status == 0
     assert out.startswith("images, serial 7, for [nitro], of the release team")
 
-    assert press.run("policy", "add-signature", press.file, "--key", press.folder / "b.pem")[0] == 0
+    assert press.run("policy", "references", "cosign", press.file, "--key", press.folder / "b.pem")[0] == 0
     shown = press.show()
     assert shown["values"] == {"pcr0": [_NEW]}
     assert (shown["issued"], shown["until"]) == ("2026-11-23T12:00:00+00:00", "2126-12-31T00:00:00+00:00")
@@ -97,7 +97,7 @@ def test_two_signers_make_a_file_that_a_policy_accepts_and_explains(press: Press
 def test_a_policy_explains_why_a_file_does_not_count(press: Press, change: str, words: str) -> None:
     ends = "2026-11-23T12:00:01Z" if change == "expired" else "2126-12-31T00:00:00Z"
     assert press.sign(_VALUES.replace("2126-12-31T00:00:00Z", ends))[0] == 0
-    assert press.run("policy", "add-signature", press.file, "--key", press.folder / "b.pem")[0] == 0
+    assert press.run("policy", "references", "cosign", press.file, "--key", press.folder / "b.pem")[0] == 0
     policy = _policy(press, minimum_serial=8 if change == "minimum_serial" else 0)
     if change == "signature":
         document = json.loads(press.file.read_bytes())
@@ -158,9 +158,9 @@ def test_a_file_takes_the_place_of_an_older_one_only(press: Press) -> None:
 
 def test_a_signer_signs_once(press: Press) -> None:
     assert press.sign()[0] == 0
-    status, _, err = press.run("policy", "add-signature", press.file, "--key", press.folder / "a.pem")
+    status, _, err = press.run("policy", "references", "cosign", press.file, "--key", press.folder / "a.pem")
     assert (status, "(reference.signer-twice)" in err) == (3, True)
-    assert press.run("policy", "add-signature", "-", "--key", press.folder / "a.pem")[0] == 2
+    assert press.run("policy", "references", "cosign", "-", "--key", press.folder / "a.pem")[0] == 2
 
 
 def test_a_signature_of_something_else_shows_and_is_no_success(press: Press) -> None:
@@ -170,7 +170,7 @@ def test_a_signature_of_something_else_shows_and_is_no_success(press: Press) -> 
     newer = json.loads(press.file.read_bytes())
     press.file.write_text(json.dumps({"payload": newer["payload"], "signatures": honest["signatures"]}))
 
-    status, out, _ = press.run("policy", "show-references", press.file)
+    status, out, _ = press.run("policy", "references", "show", press.file)
     assert status == 4
     assert "THE SIGNATURE DOES NOT HOLD" in out
 
