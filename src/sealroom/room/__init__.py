@@ -6,6 +6,7 @@
     boot             the named states, in order, and the events that tell of them
     service          the boot itself, and the running room: fresh evidence for every nonce, keys in rotation
     key_generations  the channel's keys: the current ones, and for a while the ones before
+    collateral_*     what goes along with evidence: fetched ahead of time, tried, kept, renewed, stapled
     key_client       the room's half of key release
     hardening        the room process: no core dumps, no debugger, no tracebacks with content
 
