@@ -13,7 +13,7 @@ from sealroom.errors import MisuseError
 from sealroom.evidence import Tee
 from sealroom.kbs.init_data import parse_init_data
 from sealroom.tees.snp.tcb import Product
-from sealroom.testing.machines import DEFAULT_KIND, KINDS, kind_named, power_on
+from sealroom.testing.machines import DEFAULT_KIND, WAYS, kind_named, power_on
 from sealroom.testing.snp_store import platform_at
 
 __all__ = ["register", "simulate"]
@@ -28,7 +28,7 @@ def simulate(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where machine and guest are kept.")],
     *,
     init_data: Annotated[Path, typer.Option(help="What the guest is launched for (TOML); bound by its evidence.")],
-    kind: Annotated[str, typer.Option(metavar="KIND", help=f"What machine: {', '.join(KINDS)}.")] = DEFAULT_KIND,
+    kind: Annotated[str, typer.Option(metavar="KIND", help=f"What machine: {WAYS}.")] = DEFAULT_KIND,
     product: Annotated[
         Product | None, typer.Option(help="What a new chip with SNP is; Genoa if not given. One that is there stays.")
     ] = None,

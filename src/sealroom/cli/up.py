@@ -30,7 +30,7 @@ from sealroom.embedded.system import EmbeddedSystem, embedded_system
 from sealroom.embedded.timeline import Timeline
 from sealroom.errors import MisuseError, UnavailableError
 from sealroom.policy import appraisal_as_dict, render_appraisal
-from sealroom.testing.machines import DEFAULT_KIND, KINDS, kind_named
+from sealroom.testing.machines import DEFAULT_KIND, WAYS, kind_named
 from sealroom.verifier import AttestedRoom
 
 __all__ = ["register", "up"]
@@ -53,7 +53,7 @@ def up(
     state: Annotated[
         Path | None, typer.Option(help="Folder for what it keeps; $SEALROOM_STATE if not given.")
     ] = None,
-    simulate: Annotated[str, typer.Option(metavar="KIND", help=f"What machine: {', '.join(KINDS)}.")] = DEFAULT_KIND,
+    simulate: Annotated[str, typer.Option(metavar="KIND", help=f"What machine: {WAYS}.")] = DEFAULT_KIND,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Start everything on this machine, on SIMULATED hardware.

@@ -91,7 +91,7 @@ async def embedded_system(
     Args:
         state: where it keeps its things; the caller holds its lock.
         model: a GGUF file or a folder; None for the demonstration model.
-        kind: of the simulated hardware, a name of `sealroom.testing.machines.KINDS`.
+        kind: of the simulated hardware, as `sealroom.testing.machines.kind_named` has it.
         tell: who is told.
         timeline: marked with evidence, verification, key_release, unsealing and engine_ready.
 

@@ -8,7 +8,7 @@ machine.accepted(launched).sections()                   # the part of a policy t
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from sealroom.testing.machine_parts import CpuKind, CpuRules, Launched
 from sealroom.testing.machine_policy import Machine
 from sealroom.testing.object_store import keep, kept
 
-__all__ = ["DEFAULT_KIND", "KINDS", "Kind", "Launched", "SimulatedGuest", "SimulatedMachine", "guest_at", "kind_at",
-           "kind_named", "power_on"]  # fmt: skip
+__all__ = ["CPUS", "DEFAULT_KIND", "GPUS", "WAYS", "Kind", "Launched", "SimulatedGuest", "SimulatedMachine",
+           "guest_at", "kind_at", "kind_named", "power_on"]  # fmt: skip
 
 DEFAULT_KIND = "snp"
 _KIND, _DEVICES = "kind.json", "devices.json"
@@ -34,7 +34,7 @@ class Kind:
     cpu_name: str = "CPU"
     """What it is called there."""
     gpus: str | None = None
-    """A name of `sealroom.testing.nvidia.PRESETS`."""
+    """One of `GPUS`."""
 
     @property
     def cpu(self) -> CpuKind:
@@ -43,13 +43,9 @@ class Kind:
         return found
 
 
-KINDS: Mapping[str, Kind] = {
+CPUS: Mapping[str, Kind] = {
     "snp": Kind(cpu_module="machine_snp"),
     "tdx": Kind(cpu_module="machine_tdx"),
-    "snp+h100": Kind(cpu_module="machine_snp", gpus="h100"),
-    "tdx+h100": Kind(cpu_module="machine_tdx", gpus="h100"),
-    "tdx+h100x8": Kind(cpu_module="machine_tdx", gpus="h100x8"),
-    "snp+b200x8": Kind(cpu_module="machine_snp", gpus="b200x8"),
     "nitro": Kind(cpu_module="machine_nitro"),
     "cca": Kind(cpu_module="machine_cca"),
     "azure-snp": Kind(cpu_module="machine_azure", cpu_name="ON_SNP"),
@@ -57,6 +53,12 @@ KINDS: Mapping[str, Kind] = {
     "tpm": Kind(cpu_module="machine_tpm"),
 }
 """By the name that commands have for it."""
+
+GPUS = ("h100", "h100x8", "h200", "h200x8", "b200", "b200x8", "rtx6000")
+"""What may stand behind the CPU and a plus: names of `sealroom.testing.nvidia.PRESETS`."""
+
+WAYS = f"{', '.join(CPUS)}; with GPUs, such as snp+h100: {', '.join(GPUS)}"
+"""What there is to choose from, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +108,16 @@ class SimulatedMachine:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind called ``name``.
+    """The kind called ``name``: a CPU, or a CPU and GPUs (``tdx+h100x8``).
 
     Raises:
         MisuseError: ``simulated.kind``.
     """
-    if name not in KINDS:
+    cpu, plus, gpus = name.partition("+")
+    if cpu not in CPUS or (plus and gpus not in GPUS):
         raise MisuseError("simulated.kind", "there is no such kind of simulated machine", got=name[:80],
-                          expected=", ".join(KINDS))  # fmt: skip
-    return KINDS[name]
+                          expected=WAYS)  # fmt: skip
+    return replace(CPUS[cpu], gpus=gpus if plus else None)
 
 
 def kind_at(folder: Path) -> str | None:

@@ -15,12 +15,10 @@ from sealroom.kbs.evidence import FORMATS, name_of
 from sealroom.kbs.init_data import parse_init_data
 from sealroom.room.key_client import fetch_key
 from sealroom.testing.machine_parts import Launched
-from sealroom.testing.machines import KINDS, SimulatedMachine, guest_at, power_on
+from sealroom.testing.machines import CPUS, SimulatedMachine, guest_at, power_on
 
 HONEST = Launched(measurement=b"\x3a" * 48, init_data=parse_init_data(INIT_DATA).digest)
-kinds = pytest.mark.parametrize(
-    "kind", sorted({(kind.cpu_module, kind.cpu_name): name for name, kind in reversed(KINDS.items())}.values())
-)
+kinds = pytest.mark.parametrize("kind", sorted(CPUS))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sealroom.cli.main import _run
 from sealroom.collateral import EvidenceBundle
 from sealroom.statement import RoomStatement
 from sealroom.tees.recognise import recognise
-from sealroom.testing.machines import KINDS, Launched, SimulatedGuest, guest_at, power_on
+from sealroom.testing.machines import CPUS, Launched, SimulatedGuest, guest_at, power_on
 
 _DATA = bytes(range(64))
 _NONCE = bytes(range(32))
@@ -69,7 +69,7 @@ def _guests(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Simulat
     return launched
 
 
-@pytest.mark.parametrize("kind", [kind for kind, made in KINDS.items() if made.gpus is None])
+@pytest.mark.parametrize("kind", list(CPUS))
 def test_evidence_of_every_kind_of_machine_is_shown(
     guests: Callable[[str], SimulatedGuest], inspect: Inspect, kind: str
 ) -> None:
@@ -84,7 +84,7 @@ def test_evidence_of_every_kind_of_machine_is_shown(
     assert bound.hex() in shown.out
 
 
-@pytest.mark.parametrize("kind", [kind for kind, made in KINDS.items() if made.gpus is None])
+@pytest.mark.parametrize("kind", list(CPUS))
 def test_evidence_of_every_kind_is_recognised(guests: Callable[[str], SimulatedGuest], kind: str) -> None:
     cpu = guests(kind).cpu
     assert recognise(cpu.collect(carried(cpu.tee, _DATA)).raw) is cpu.tee

@@ -5,6 +5,7 @@ import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import cycle
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,8 +16,9 @@ from sealroom.errors import MalformedError, MisuseError, UnavailableError
 from sealroom.evidence import Appraisal, TrustRoots
 from sealroom.policy import load_policy
 from sealroom.tees.registry import for_tee
-from sealroom.testing.machines import KINDS, Launched, guest_at, kind_at, power_on
+from sealroom.testing.machines import CPUS, GPUS, Launched, guest_at, kind_at, power_on
 from sealroom.testing.nitro import NitroMachine
+from sealroom.testing.nvidia import PRESETS
 from sealroom.testing.object_store import keep, kept
 from sealroom.verifier import appraise_evidence
 
@@ -31,7 +33,7 @@ freshness = "no nonce here"
 model = "no room here"
 engine = "no room here"
 """
-kinds = pytest.mark.parametrize("kind", list(KINDS))
+kinds = pytest.mark.parametrize("kind", [*CPUS, "azure-snp+h100"])
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_the_machine_is_the_same_after_it_was_kept(folders: Path, kind: str) -> 
                if path.name != "guest.json")  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.gpus])
+@pytest.mark.parametrize("kind", [f"{cpu}+{gpus}" for cpu, gpus in zip(cycle(CPUS), GPUS)])
 def test_every_device_answers_and_the_policy_counts_them(folders: Path, kind: str) -> None:
     machine = power_on(kind, folders / kind)
     machine.launch(folders / kind, LAUNCHED)
@@ -97,8 +99,18 @@ def test_an_unknown_kind_is_told_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match=r"simulated\.kind") as caught:
         power_on("abacus", tmp_path)
     assert caught.value.expected is not None
-    assert all(kind in caught.value.expected for kind in KINDS)
+    assert all(kind in caught.value.expected for kind in (*CPUS, *GPUS))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["snp+", "snp+abacus", "+h100", "snp+h100+h100", "h100"])
+def test_half_a_kind_is_none(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(MisuseError, match=r"simulated\.kind"):
+        power_on(kind, tmp_path)
+
+
+def test_every_set_of_gpus_that_can_be_minted_is_to_be_had() -> None:
+    assert set(GPUS) == set(PRESETS)
 
 
 def test_a_folder_holds_one_kind(tmp_path: Path) -> None:
