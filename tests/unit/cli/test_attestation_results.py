@@ -200,3 +200,16 @@ def test_what_a_stranger_wrote_reaches_no_terminal_as_a_control_character(office
     out = office.read()[1]
     assert "\x1b" not in out
     assert r"a\x1b[31mb" in out
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"), [("jwt", "JWS (JWT), compact"), ("cbor", "attestation result (EAR), CBOR")]
+)
+def test_inspect_shows_a_result_and_believes_nothing_of_it(office: Office, form: str, kind: str) -> None:
+    assert office.issue("--ear-form", form, "--ear-issuer", "https://us.example") == 0
+
+    status, out, _ = office.run("inspect", office.folder / "ear", "--json")
+    found = json.loads(out)
+    assert (status, found["kind"], found["verified"]) == (0, kind, False)
+    assert "contraindicated" in out
+    assert "https://us.example" in out

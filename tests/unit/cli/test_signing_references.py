@@ -185,3 +185,12 @@ def test_a_key_that_can_not_sign_is_refused(press: Press) -> None:
 def test_a_file_that_can_not_be_written_is_told(press: Press) -> None:
     (press.folder / "policy.references").rmdir()
     assert press.sign()[0] == 5
+
+
+def test_inspect_shows_what_a_file_holds_and_believes_nothing_of_it(press: Press) -> None:
+    assert press.sign()[0] == 0
+    status, out, _ = press.run("inspect", press.file)
+    assert status == 0
+    assert out.startswith("reference file (nothing here is verified)")
+    for words in (_NEW, "release 2.1", "serial: 7", press.show()["signers"][0]["signer"]):
+        assert words in out

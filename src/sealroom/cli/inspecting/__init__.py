@@ -6,6 +6,7 @@ bytes ─describe→ Description(kind, content)        describe.py: which reader
                                                    devices.py: GPUs and switches, their reference values, OCSP
                                                    wrapped.py: Nitro, Arm, TPMs, Azure, Google
                                                    certificates.py, keys.py: certificates, lists, public keys
+                                                   signed.py: attestation results, reference files
                                                    documents.py: policies, JSON, tokens, sealed models
 """
 

@@ -23,6 +23,7 @@ from sealroom.cli.inspecting.evidence import (
 )
 from sealroom.cli.inspecting.keys import describe_public_key
 from sealroom.cli.inspecting.quotes import describe_quote, looks_like_quote
+from sealroom.cli.inspecting.signed import describe_reference_file, describe_result, looks_like_result
 from sealroom.cli.inspecting.snp import describe_snp_report
 from sealroom.cli.inspecting.tree import Description
 from sealroom.cli.inspecting.wrapped import describe_attest, describe_hcl
@@ -38,8 +39,8 @@ __all__ = ["describe", "describe_directory"]
 _DER_SEQUENCES = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a short form would be shorter than any certificate
 _KNOWN = (
     "evidence bundles, evidence of every TEE, TPM quotes, HCL reports, reference values of NVIDIA, OCSP responses, "
-    "certificates and CRLs (PEM or DER), public keys, policies, init data, room configurations, room statements, "
-    "key configurations, JSON, JWS and JWE, folders of sealed models"
+    "certificates and CRLs (PEM or DER), public keys, policies, reference files, init data, room configurations, "
+    "room statements, key configurations, attestation results, JSON, JWS and JWE, folders of sealed models"
 )
 _IN_JSON = frozenset({Tee.AZURE_VTPM, Tee.TPM})
 
@@ -83,6 +84,9 @@ def _describe_json(raw: bytes) -> Description:
         return describe_statement(raw)
     if (tee := recognise(raw)) is not None and tee in _IN_JSON:
         return describe_evidence(tee, raw)
+    if b'"payload"' in raw and b'"signatures"' in raw:
+        with suppress(MalformedError):
+            return describe_reference_file(raw)
     if raw.lstrip()[:1] == b"[":
         with suppress(MalformedError, UnverifiedError):
             return describe_service_answer(raw)
@@ -143,6 +147,7 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Description]], 
     (_begins(b"\x11\xe0"), lambda raw: describe_evidence(Tee.NVIDIA, raw)),
     (_begins(b"HCLA"), describe_hcl),
     (_begins(b"\xff\x54\x43\x47"), describe_attest),
+    (looks_like_result, describe_result),
     (_begins(b"\x84", b"\x9f", b"\xd2", b"\xd8\x3d", b"\xd9"), _describe_cbor),
     (lambda raw: raw.lstrip()[:1] == b"<", describe_rim),
     (looks_like_quote, describe_quote),
