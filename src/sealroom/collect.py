@@ -91,8 +91,7 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
         got="nothing" if provider is None else f"the provider {provider}",
         expected=f"{REPORT_DIRECTORY} with {' or '.join(_PROVIDERS)}, {places.sev_guest}, {places.tdx_guest}, "
         f"{places.gramine}, {places.nsm} or {places.tpm}",
-        hint="inside a confidential guest, load its module (sev-guest, tdx-guest, nsm) and be root; elsewhere, "
-        "`sealroom up` runs on simulated hardware",
+        hint="`sealroom doctor` says what is missing and how to mend it; `sealroom up` runs on simulated hardware",
     )
 
 

@@ -26,6 +26,7 @@ VERBS = {
     "proxy": "sealroom.cli.proxy",
     "verify": "sealroom.cli.verify",
     "result": "sealroom.cli.result",
+    "doctor": "sealroom.cli.doctor",
     "collect": "sealroom.cli.collect",
     "collateral": "sealroom.cli.collateral",
     "measure": "sealroom.cli.measure",

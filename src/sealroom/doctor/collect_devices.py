@@ -1,0 +1,119 @@
+"""Looks at a TPM and at NVIDIA's devices."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sealroom.doctor.facts import Access, GpuFacts, TpmFacts
+from sealroom.errors import SealroomError, UnavailableError
+from sealroom.tees.nvidia.collect_mode import GpuMode, gpu_mode, told
+
+__all__ = ["gpu_facts", "tpm_facts", "tpm_indices"]
+
+_LISTS = "tpm2_getcap"
+_PATIENCE = 20.0
+"""Seconds. Slow TPMs take some; a list of handles is no slow question."""
+_NVIDIA, _DISPLAY, _BRIDGE = "0x10de", "0x03", "0x0680"
+"""Vendor on the PCI bus; the class of GPUs; that of NVLink switches."""
+
+
+def tpm_facts(device: Access, path: Path, indices: Callable[[Path], frozenset[int]]) -> TpmFacts:
+    """What there is of a TPM at ``path``, whose indices ``indices`` asks it for."""
+    if device is not Access.USABLE:
+        return TpmFacts(device=device, tools=shutil.which(_LISTS) is not None)
+    try:
+        return TpmFacts(device=device, tools=True, indices=indices(path))
+    except UnavailableError as error:
+        tools = error.code != "tpm.no-tools"
+        return TpmFacts(device=device, tools=tools, problem=f"{error.message} ({error.got})" if error.got else
+                        error.message)  # fmt: skip
+
+
+def tpm_indices(path: Path) -> frozenset[int]:
+    """The NV indices of the TPM at ``path``, or of the one that ``TPM2TOOLS_TCTI`` names.
+
+    Raises:
+        UnavailableError: ``tpm.no-tools``, ``tpm.tool``, ``tpm.timeout``.
+    """
+    if (tool := shutil.which(_LISTS)) is None:
+        raise UnavailableError("tpm.no-tools", "tpm2-tools are not installed", expected=_LISTS)
+    tcti = os.environ.get("TPM2TOOLS_TCTI") or f"device:{path}"
+    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TPM2TOOLS_TCTI": tcti}
+    try:
+        done = subprocess.run([tool, "handles-nv-index"], env=environment, stdin=subprocess.DEVNULL,  # noqa: S603 - no shell, and no argument that a stranger chose
+                              capture_output=True, timeout=_PATIENCE, check=False)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise UnavailableError("tpm.timeout", "the TPM did not answer in time", where=_LISTS) from None
+    except OSError as reason:
+        raise UnavailableError("tpm.tool", "a tool could not be run", where=tool, got=reason.strerror) from None
+    if done.returncode:
+        said = ascii(done.stderr.decode("utf-8", "replace").strip().splitlines()[:1])[2:-2]
+        raise UnavailableError("tpm.tool", "the TPM could not be asked", where=tcti, got=said[:120])
+    return frozenset(int(found, 16) for found in re.findall(rb"0x([0-9A-Fa-f]{1,8})\b", done.stdout))
+
+
+def gpu_facts(bus: Path, binding: Callable[[], Any], switches: Callable[[], object]) -> GpuFacts:
+    """What there is of NVIDIA's devices: on the PCI bus, and in the words of their driver.
+
+    Args:
+        bus: the folder of PCI devices.
+        binding: gives NVIDIA's binding of its management library.
+        switches: finds this machine's switches, or says why not.
+    """
+    gpus, between = _on_bus(bus)
+    if not gpus:
+        return GpuFacts(switches_on_bus=between)
+    try:
+        nvml = binding()
+        with told(nvml, "nvidia.no-driver", "NVIDIA's driver can not be asked", where="NVML"):
+            nvml.nvmlInit()
+            driver, count = _text(nvml.nvmlSystemGetDriverVersion()), nvml.nvmlDeviceGetCount()
+            mode = gpu_mode(nvml)
+            names = [_text(nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(index))) for index in range(count)]
+    except SealroomError as error:
+        return GpuFacts(gpus_on_bus=gpus, switches_on_bus=between, problem=_said(error))
+    return GpuFacts(gpus_on_bus=gpus, switches_on_bus=between, driver=driver, names=tuple(names), mode=mode,
+                    takes_work=_takes_work(nvml), switch_problem=_switch_problem(mode, between, switches),
+                    )  # fmt: skip
+
+
+def _on_bus(bus: Path) -> tuple[int, int]:
+    kinds = [_word(device / "class") for device in bus.glob("*") if _word(device / "vendor") == _NVIDIA]
+    return sum(kind.startswith(_DISPLAY) for kind in kinds), sum(kind.startswith(_BRIDGE) for kind in kinds)
+
+
+def _takes_work(nvml: Any) -> bool | None:
+    try:
+        return bool(nvml.nvmlSystemGetConfComputeGpusReadyState())
+    except nvml.NVMLError:
+        return None
+
+
+def _switch_problem(mode: GpuMode, on_bus: int, switches: Callable[[], object]) -> tuple[str, str | None] | None:
+    if not (mode.protected_pcie and on_bus):
+        return None
+    try:
+        switches()
+    except SealroomError as error:
+        return _said(error)
+    return None
+
+
+def _said(error: SealroomError) -> tuple[str, str | None]:
+    return (f"{error.message} ({error.got})" if error.got else error.message), error.hint
+
+
+def _word(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip().lower()
+    except OSError:
+        return ""
+
+
+def _text(value: Any) -> str:
+    """Older bindings give bytes."""
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
