@@ -95,7 +95,7 @@ class DataKey:
 
 def decrypt(
     kms: Kms, module: NitroDocuments, key: KmsKey, ciphertext: bytes, *, context: Mapping[str, str],
-    on_document: Callable[[], None] = lambda: None,
+    on_document: Callable[[], object] = lambda: None,
 ) -> bytes:  # fmt: skip
     """What ``ciphertext`` holds.
 
@@ -142,7 +142,7 @@ class _Released:
     @classmethod
     def by(
         cls, kms: Kms, module: NitroDocuments, key: KmsKey, operation: str, asked: Mapping[str, Any],
-        context: Mapping[str, str], on_document: Callable[[], None],
+        context: Mapping[str, str], on_document: Callable[[], object],
     ) -> Self:  # fmt: skip
         """Ask once.
 

@@ -17,6 +17,11 @@ resource = "models/smollm2/v1"
 init_data = "init-data.toml"           # the document that the machine was launched for; optional
 wait_seconds = 30                      # how long a broker that does not answer is asked again; optional
 
+[release.aws_kms]                      # on Nitro, in place of broker, resource and init_data
+key = "arn:aws:kms:…:key/…"
+ciphertext = "smollm2.key.kms"         # the model's key file, encrypted under that key for this package
+endpoint = "https://127.0.0.1:8443"    # optional; the region's own unless given
+
 [engine]                               # optional
 name = "llama.cpp"
 slots = 4                              # and the other settings that `sealroom.room.engine_choice` lists
@@ -42,12 +47,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealroom.errors import MalformedError
 from sealroom.room.collateral_settings import FetchSettings
 from sealroom.room.engine_choice import EngineChoice
 from sealroom.room.limits import GatewayLimits
+
+if TYPE_CHECKING:
+    from sealroom.room.kms_settings import KmsSettings
 
 __all__ = ["RoomConfig", "parse_room_config"]
 
@@ -55,12 +63,13 @@ _VERSION = 1
 _SECTIONS = {
     "listen": {"host", "port"},
     "model": {"package", "publisher", "minimum_version"},
-    "release": {"broker", "resource", "init_data", "wait_seconds"},
+    "release": {"broker", "resource", "init_data", "wait_seconds", "aws_kms"},
     "hardware": {"gpus", "collateral", "fetch"},
     "keys": {"rotate_hours", "statement_minutes"},
     "limits": {limit.name for limit in fields(GatewayLimits)},
 }
-_REQUIRED = {"model": ("package", "publisher"), "release": ("broker", "resource")}
+_REQUIRED = {"model": ("package", "publisher")}
+_OF_BROKERS = ("broker", "resource", "init_data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +79,10 @@ class RoomConfig:
     package: Path
     publisher: bytes
     """SHA-256 of the publisher's public key."""
-    broker: str
-    resource: str
+    broker: str = ""
+    resource: str = ""
+    aws_kms: "KmsSettings | None" = None
+    """In place of a broker, which is empty then."""
     host: str = "127.0.0.1"
     port: int = 0
     minimum_version: int = 1
@@ -109,6 +120,7 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
     """
     read = _Reader(_document(text, source), source)
     read.check_names()
+    read.check_release()
     release_init_data = read.text("release", "init_data", None)
     collateral = read.text("hardware", "collateral", None)
     fetch = read.section("hardware").get("fetch")
@@ -119,6 +131,7 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
         minimum_version=read.count("model", "minimum_version", 1, low=1),
         broker=read.required_text("release", "broker"),
         resource=read.required_text("release", "resource"),
+        aws_kms=_aws_kms(read.section("release").get("aws_kms"), source, folder),
         init_data=None if release_init_data is None else folder / release_init_data,
         release_wait=timedelta(seconds=read.count("release", "wait_seconds", 30, low=0, high=3600)),
         gpus=read.flag("hardware", "gpus"),
@@ -131,6 +144,14 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
         statement_life=timedelta(minutes=read.count("keys", "statement_minutes", 60, low=5, high=60)),
         limits=GatewayLimits(**{"concurrency": engine.slots} | read.limits()),
     )
+
+
+def _aws_kms(table: object, source: str, folder: Path) -> "KmsSettings | None":
+    if table is None:
+        return None
+    from sealroom.room.kms_settings import KmsSettings  # noqa: PLC0415 - much code, and few rooms need it
+
+    return KmsSettings.parse(table, source=source, folder=folder)
 
 
 def _document(text: str, source: str) -> Mapping[str, Any]:
@@ -161,6 +182,15 @@ class _Reader:
             for name in _REQUIRED.get(section, ()):
                 if name not in self.section(section):
                     raise self._wrong(f"[{section}] {name}", "nothing", "this key is required")
+
+    def check_release(self) -> None:
+        """The key comes from a broker, or from KMS: a room that knew both would take the weaker one's word."""
+        given, kms = self.section("release"), "aws_kms" in self.section("release")
+        for name in _OF_BROKERS:
+            if kms and name in given:
+                raise self._wrong(f"[release] {name}", "a broker's key beside [release.aws_kms]", "one of the two")
+            if not kms and name not in given and name != "init_data":
+                raise self._wrong(f"[release] {name}", "nothing", "this key is required")
 
     def section(self, name: str) -> Mapping[str, Any]:
         found = self._document.get(name, {})

@@ -5,7 +5,8 @@
 3. Evidence: the silicon is asked for evidence that answers the broker's nonce. Meanwhile memory is taken for the
    weights, as much as the signed manifest says. A room that fetches its collateral waits here for the CPU's.
 4. Verification: the broker says whether it is authentic.
-5. Key release: the broker's policy for this very key decides; then the key is here, or nothing is.
+5. Key release: the broker's policy for this very key decides; then the key is here, or nothing is. On Nitro AWS KMS
+   can stand in the broker's place, for 3 to 5.
 6. Weights: opened into sealed memory; then the key is wiped.
 7. Engine: started on that memory, in its sandbox. What holds it in goes into the statement. Meanwhile the weights are
    hashed: the digests in a manifest are their signer's word, and the operator chooses whose word counts here.
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ from sealroom.room.hardening import wipe
 from sealroom.room.key_client import Step, fetch_key
 from sealroom.room.key_generations import KeyGenerations
 from sealroom.room.limits import GatewayLimits
+from sealroom.room.release_service import asked_whom, fetch_kms_key, patiently, released_what
 from sealroom.sealed.keys import ModelKey
 from sealroom.sealed.stores import (
     ModelMemory,
@@ -57,7 +60,6 @@ EngineFactory = Callable[[RoomConfig, str], Engine]
 
 _log = logging.getLogger("sealroom.room")
 _ROTATION_PAUSE = 1.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
 def chosen_engine(config: RoomConfig, model_name: str, prepared: PreparedChild | None = None) -> Engine:
@@ -227,6 +229,8 @@ class _Boot:
     undo: contextlib.AsyncExitStack
     collateral: "CollateralKeeper | None" = None
     _opening: "asyncio.Task[SealedPackage]" = field(init=False)
+    _module: Attester = field(init=False)
+    """The machine's silicon itself, with no collateral stapled to what it says."""
 
     async def run(self) -> Room:
         self._born()
@@ -235,7 +239,7 @@ class _Boot:
         package = await self._opening  # nobody is asked for a key before what it opens is known to be the right one
         reserving = asyncio.create_task(asyncio.to_thread(reserve, package))
         self.undo.push_async_callback(_give_back, reserving)
-        key = await self._key_for_evidence()
+        key = await self._key_for_evidence(package)
         engine = self.engine_factory(self.config, package.manifest.name)
         model = await self._weights(package, key, reserving)
         await self._start(engine, model)
@@ -247,6 +251,7 @@ class _Boot:
         return room
 
     def _born(self) -> None:
+        self._module = self.hardware.cpu
         simulated = self.hardware.simulated
         if simulated and not self.config.loopback_only:
             raise MisuseError("room.simulated-not-loopback", "simulated hardware never serves the world",
@@ -278,11 +283,14 @@ class _Boot:
         self.log.reach(BootState.KEYS, _age_ms(), key_ids=[str(key_id) for key_id in sorted(keys.current.key_ids)])
         return keys
 
-    async def _key_for_evidence(self) -> ModelKey:
-        self.log.reach(BootState.EVIDENCE, _age_ms(), broker=self.config.broker.rpartition("@")[2])
+    async def _key_for_evidence(self, package: SealedPackage) -> ModelKey:
+        self.log.reach(BootState.EVIDENCE, _age_ms(), **asked_whom(self.config))
         init_data = await asyncio.to_thread(_read_init_data, self.config.init_data)
         if self.collateral is not None:
             await self.collateral.ready_for_release()
+        if (kms := self.config.aws_kms) is not None:
+            return await fetch_kms_key(kms, self._module, package.package_digest, self.config.release_wait,
+                                       self._handshake)  # fmt: skip
         return ModelKey(await _fetch_key(self.config, self.hardware.cpu, init_data, self._handshake))
 
     def _handshake(self, step: Step) -> None:
@@ -290,7 +298,7 @@ class _Boot:
         if step is Step.COLLECTED and self.log.state is BootState.EVIDENCE:
             self.log.reach(BootState.VERIFICATION, _age_ms())
         if step is Step.ATTESTED and self.log.state is BootState.VERIFICATION:
-            self.log.reach(BootState.KEY_RELEASE, _age_ms(), resource=self.config.resource)
+            self.log.reach(BootState.KEY_RELEASE, _age_ms(), **released_what(self.config))
 
     async def _weights(
         self, package: SealedPackage, key: ModelKey, reserving: "asyncio.Task[ModelMemory]"
@@ -322,18 +330,8 @@ class _Boot:
 async def _fetch_key(
     config: RoomConfig, attester: Attester, init_data: bytes | None, on_step: Callable[[Step], None]
 ) -> bytes:
-    """Ask the broker, again and again for a while if it can not answer. A refusal is final."""
-    deadline = time.monotonic() + config.release_wait.total_seconds()
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            return await fetch_key(config.broker, config.resource, attester, init_data=init_data, on_step=on_step)
-        except UnavailableError as error:
-            if not error.code.startswith("room.broker-") or time.monotonic() + pause > deadline:
-                raise  # it is not the broker that is missing, or it has been missing for too long
-            _log.info("the broker can not answer (%s); asking again in %.1f s", error.code, pause)
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, 2 * pause)
+    ask = partial(fetch_key, config.broker, config.resource, attester, init_data=init_data, on_step=on_step)
+    return await patiently(ask, config.release_wait)
 
 
 def _read_init_data(path: Path | None) -> bytes | None:
