@@ -1,4 +1,4 @@
-"""On a machine with confidential NVIDIA GPUs: their reports verify. Skipped, with the reason, elsewhere."""
+"""On a machine with confidential NVIDIA GPUs: they and their switches verify. Skipped, with the reason, elsewhere."""
 
 import os
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import pytest
 from sealroom.collect import devices_of_this_machine
 from sealroom.errors import UnavailableError
 from sealroom.evidence import DeviceAttester, TrustRoots
+from sealroom.tees.nvidia.topology import problems
 from sealroom.tees.registry import for_tee
 
 
@@ -19,8 +20,8 @@ def devices() -> dict[str, DeviceAttester]:
         pytest.skip(f"no confidential NVIDIA GPU here: {error.code}")
 
 
-def test_every_gpu_answers_a_nonce_and_nvidias_root_vouches_for_it(devices: dict[str, DeviceAttester]) -> None:
-    nonce = os.urandom(32)
+def test_every_device_answers_a_nonce_and_nvidias_root_vouches_for_it(devices: dict[str, DeviceAttester]) -> None:
+    nonce, said = os.urandom(32), []
     for device in devices.values():
         collected, verifier = device.collect(nonce), for_tee(device.tee)
         verified = verifier.verify(verifier.parse(collected.raw), roots=TrustRoots(), collateral=collected.collateral,
@@ -28,3 +29,5 @@ def test_every_gpu_answers_a_nonce_and_nvidias_root_vouches_for_it(devices: dict
         claims = verifier.claims(verified)
         assert claims.report_data == nonce
         assert not claims.simulated
+        said.append(claims)
+    assert problems(said) == ()  # over protected PCIe: every link of GPUs and switches ends at a device that is here

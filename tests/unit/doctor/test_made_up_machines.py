@@ -11,10 +11,12 @@ from made_up_machines import EPYC, TSM, XEON, MadeUp
 from sealroom.cli import doctor as verb
 from sealroom.cli.doctor import report_lines
 from sealroom.cli.main import _run
+from sealroom.collect import Places, this_machine
 from sealroom.doctor.finding import Area, Diagnosis, Finding, State
 from sealroom.errors import UnavailableError
 from sealroom.testing.nvidia import GpuMachine
 from sealroom.testing.nvml import EmulatedNvml
+from sealroom.testing.tsm import EmulatedTsm
 
 KINDS: dict[str, tuple[Callable[[Path], MadeUp], list[str], bool]] = {
     "Azure SNP": (made_up.azure_snp, ["azure-vtpm", "tpm"], True),
@@ -45,6 +47,27 @@ def test_what_each_kind_of_machine_proves(kind: str, tmp_path: Path) -> None:
     diagnosis = make(tmp_path).diagnosis()
     assert [tee.value for tee in diagnosis.proves] == proves
     assert diagnosis.confidential is confidential
+
+
+@pytest.mark.parametrize(
+    ("kind", "provider"),
+    [("AWS SNP", "sev_guest"), ("TDX with eight H100", "tdx_guest"), ("realm", "arm_cca_guest"),
+     ("Nitro enclave", None), ("laptop", None), ("AWS instance", None), ("TD without its module", None)],
+)  # fmt: skip
+def test_what_is_collected_is_what_the_doctor_names_first(kind: str, provider: str | None, tmp_path: Path) -> None:
+    machine = KINDS[kind][0](tmp_path)
+    if kind == "laptop":
+        machine.forbidden.clear()
+    tsm = EmulatedTsm(tmp_path / TSM, bytes, provider=provider or "none")
+    places = Places(tsm=tsm, **{name: tmp_path / path for name, path in {
+        "sev_guest": "dev/sev-guest", "tdx_guest": "dev/tdx_guest", "gramine": "dev/attestation", "nsm": "dev/nsm",
+        "tpm": "dev/tpmrm0"}.items()})  # fmt: skip
+    proves = machine.diagnosis().proves
+    if proves:
+        assert this_machine(places=places).tee is proves[0]
+    else:
+        with pytest.raises(UnavailableError, match=r"collect\.no-tee"):
+            this_machine(places=places)
 
 
 @pytest.mark.parametrize("kind", KINDS)
