@@ -26,7 +26,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     group = typer.Typer(
-        help="Check, explain and derive policies; pin engines; sign reference files.",
+        help="Check, explain and derive policies; pin engines; sign files.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
