@@ -38,7 +38,7 @@ OTHER_WARNINGS: Mapping[str, str] = {
     "unknown_claims": "lets pass tokens that say what this release does not know",
     "secure_boot_off": "LETS PASS machines whose firmware starts unsigned software",
     "ak_unrestricted": "LETS PASS keys that sign quotes which no TPM made",
-    "outdated_tcb": "LETS PASS machines that Google's service calls behind their vendor's reference values",
+    "outdated_tcb": "LETS PASS machines that the cloud's own service calls behind their vendor's reference values",
     "not_compliant": "LETS PASS machines that the cloud's own service does not call compliant",
     "overrides": "LETS PASS workloads whose starter gave them another environment or command",
     "no_hardware_evidence": "LETS PASS machines of which nothing proves that their memory is encrypted",

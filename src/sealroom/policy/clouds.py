@@ -22,6 +22,10 @@ AZURE_FLAGS: Mapping[str, Flag] = {
     **TPM_FLAGS,
     "debug": _DEBUG,
     "not_compliant": Flag("not_compliant", "use a machine that Azure's service calls compliant"),
+    "tcb_not_current": Flag("outdated_tcb", "use a machine whose firmware Azure's service calls up to date"),
+    "no_confidential_vm": Flag(
+        None, "use a token about a confidential VM: the service signs others with the same key"
+    ),
 }
 GCP_FLAGS: Mapping[str, Flag] = {
     **TPM_FLAGS,

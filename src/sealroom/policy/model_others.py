@@ -36,7 +36,7 @@ NVIDIA_ALLOWANCES = (
 NITRO_ALLOWANCES = ("debug",)
 CCA_ALLOWANCES = ("debug", "legacy_profile", "test_key", "unknown_claims")
 TPM_ALLOWANCES = ("secure_boot_off", "ak_unrestricted")
-AZURE_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "not_compliant")
+AZURE_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "not_compliant", "outdated_tcb")
 GCP_ALLOWANCES = (*TPM_ALLOWANCES, "debug", "overrides", "no_hardware_evidence", "outdated_tcb")
 """What a policy must name to let pass."""
 

@@ -19,7 +19,8 @@ _QUOTE_VERSIONS, _HEADER_SIZE = range(3, 6), 48
 _QUOTES = {0x00: Tee.SGX, 0x81: Tee.TDX}
 _SPDM = bytes((0x11, 0xE0, 0x01, 0xFF))
 _CCA_TAGS = (399, 907)
-_ISSUERS = {"attest.azure.net": Tee.AZURE_VTPM, "confidentialcomputing.googleapis.com": Tee.GCP}
+_ISSUERS = {"attest.azure.net": Tee.AZURE_VTPM, "attest.azure.us": Tee.AZURE_VTPM,
+            "confidentialcomputing.googleapis.com": Tee.GCP}  # fmt: skip
 _LARGEST = 4 * 1024 * 1024
 _PROTOBUF_FIRST = 0x0A
 """Field 1, a message: the public key with which Google's attestation begins."""
@@ -66,6 +67,8 @@ def _of_json(raw: bytes) -> Tee | None:
         return None
     if isinstance(document, list):
         return Tee.NVIDIA
+    if {"quote", "report", "vcek"} <= document.keys():
+        return Tee.AZURE_VTPM  # of an agent that knew no versions
     if "tpm_quote" not in document:
         return None
     return Tee.AZURE_VTPM if "hcl_report" in document else Tee.TPM

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sealroom.errors import MisuseError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
+from sealroom.tees._dcap.quote import read_quote
 from sealroom.tees._tpm.attest import TpmHash
 from sealroom.tees.azure_vtpm.writing import EvidenceForm
 from sealroom.testing.azure_hcl import HclForm, digest_data, runtime_members, runtime_text, tdreport_of
@@ -28,7 +29,7 @@ __all__ = ["AzureMachine", "SimulatedAzure", "bare"]
 
 MAX_NONCE = 50
 """Bytes of extra data that Azure's vTPM takes."""
-_QUOTE_HEADER, _TD_REPORT = 48, 584
+_TD_REPORT = 584
 _TPM_SIGNATURE_HEADER = 6
 
 
@@ -125,7 +126,7 @@ class SimulatedAzure:
         """The report that binds ``runtime``; ``changes`` sets fields of the hardware's report."""
         hardware = self.hardware_report(digest_data(runtime, hash_type), **changes)
         if self.inner is Tee.TDX:
-            hardware = tdreport_of(hardware[_QUOTE_HEADER : _QUOTE_HEADER + _TD_REPORT])
+            hardware = tdreport_of(read_quote(hardware).body[:_TD_REPORT])
         return HclForm(inner=self.inner, hardware=hardware, runtime=runtime, hash_type=hash_type)
 
     def hardware_report(self, report_data: bytes, **changes: int | bytes) -> bytes:
@@ -145,7 +146,7 @@ class SimulatedAzure:
             hcl_report=report.encode(), message=message, signature=bare(signature),
             pcrs=tuple(self.tpm.values()[TpmHash.SHA256].values()), event_log=self.event_log,
             vcek=self.machine.platform.leaf if is_snp else None,
-            td_quote=None if is_snp else self.hardware_report(runtime), version=2 if is_snp else 1,
+            td_quote=None if is_snp else self.hardware_report(runtime),
         )  # fmt: skip
 
     def evidence(self, form: EvidenceForm) -> CollectedEvidence:

@@ -4,34 +4,30 @@ PCRs of the vTPM are ``pcr00`` to ``pcr23``; what the hardware measured is in ``
 quote carries (extraData). Of a token, measurements are the hardware's, under its own names, and ``report_data`` is
 the user data of ``x-ms-runtime``, or nothing: a token without it binds no key of the caller's.
 
-    secure_boot_off   the VM's firmware starts unsigned software
-    sha1_bank         the PCRs are of SHA-1, for which two logs can be made that give the same value
-    debug             the service says that the guest may be debugged
-    token             a service's word, and no evidence
-    not_compliant     the service does not call the guest compliant
+    secure_boot_off     the VM's firmware starts unsigned software; of a token, only where it says so
+    sha1_bank           the PCRs are of SHA-1, for which two logs can be made that give the same value
+    debug               the service says that the guest may be debugged
+    token               a service's word, and no evidence
+    not_compliant       the service does not call the guest compliant
+    tcb_not_current     the service calls the TDX machine other than UpToDate
+    no_confidential_vm  the token is about something else: the service vouches for enclaves with the same key
 """
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from sealroom.errors import MalformedError, MisuseError
+from sealroom.errors import MisuseError
 from sealroom.evidence import CLAIMED, Claims, Evidence, Tee, Verified
-from sealroom.tees._token import member
 from sealroom.tees._tpm.attest import TpmHash
 from sealroom.tees._tpm.event_log import log_details, log_flags
+from sealroom.tees.azure_vtpm.maa import MaaClaims
 from sealroom.tees.azure_vtpm.verify import VerifiedAzure, VerifiedMaa
 
 __all__ = ["claims"]
 
-_AREA = "azure-vtpm"
 _CAPITAL = re.compile(r"(?<!^)(?<![-_])([A-Z])")
-_TDX = {"tdx_mrtd": "mr_td", "tdx_rtmr0": "rtmr0", "tdx_rtmr1": "rtmr1", "tdx_rtmr2": "rtmr2", "tdx_rtmr3": "rtmr3",
-        "tdx_mrseam": "mr_seam", "tdx_mrconfigid": "mr_config_id", "tdx_report_data": "report_data"}  # fmt: skip
-_SNP = {"x-ms-sevsnpvm-launchmeasurement": "measurement", "x-ms-sevsnpvm-hostdata": "host_data",
-        "x-ms-sevsnpvm-reportdata": "report_data"}  # fmt: skip
-_DEBUG = ("tdx_td_attributes_debug", "x-ms-sevsnpvm-is-debuggable")
-_MIGRATABLE = ("tdx_td_attributes_migratable", "x-ms-sevsnpvm-migration-allowed")
+_COMPLIANT, _CURRENT = "azure-compliant-cvm", "UpToDate"
+_CONFIDENTIAL = frozenset({"sevsnpvm", "tdxvm"})
 
 
 def claims(verified: Verified[Evidence]) -> Claims:
@@ -58,7 +54,7 @@ def claims(verified: Verified[Evidence]) -> Claims:
         flags=frozenset(name for name, holds in flags.items() if holds) | disproved, signer="HCLAkPub",
         device_id=inner.device_id,
         details={**_configuration(guest.runtime.configuration), "pcr_bank": bank.word,
-                 "hcl_version": guest.hcl.version, "inner_tee": inner.tee.value, **log_details(verified.log),
+                 "inner_tee": inner.tee.value, **log_details(verified.log),
                  "user_data": guest.runtime.user_data or "", "reset_count": guest.attest.reset_count,
                  **{name: inner.details[name] for name in ("vmpl",) if name in inner.details}},
         root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED, inner=inner,
@@ -75,42 +71,16 @@ def _configuration(said: Mapping[str, str | bool | int]) -> dict[str, str | int]
 
 def _of_token(verified: VerifiedMaa) -> Claims:
     token = verified.evidence.token
-    said: Mapping[str, Any] = token.claims if token else {}
-    body = member(said, "x-ms-isolation-tee", kind=dict, area=_AREA) or said
-    debug = any(_holds(body, name) for name in _DEBUG) or said.get("dbgstat") == "enabled"
-    compliance = body.get("x-ms-compliance-status")
-    flags = {"token": True, "debug": debug, "not_compliant": compliance != "azure-compliant-cvm"}
+    said = MaaClaims(token.claims if token else {})
+    flags = {"token": True, "debug": said.debug, "not_compliant": said.compliance != _COMPLIANT,
+             "secure_boot_off": said.secure_boot_off, "tcb_not_current": said.tcb_status not in {None, _CURRENT},
+             "no_confidential_vm": said.kind not in _CONFIDENTIAL}  # fmt: skip
     return Claims(
-        tee=Tee.AZURE_VTPM, hardware_model=f"Azure {body.get('x-ms-attestation-type', 'unknown')}",
-        measurements={name: _octets(body, claim) for claim, name in (_TDX | _SNP).items()
-                      if body.get(claim) is not None},
-        report_data=_user_data(said, body), tcb={}, debug=debug,
-        migratable=any(_holds(body, name) for name in _MIGRATABLE),
-        tcb_status=member(said, "attester_tcb_status", kind=str, area=_AREA), tcb_date=None, advisories=(),
+        tee=Tee.AZURE_VTPM, hardware_model=f"Azure {said.kind}", measurements=said.measurements,
+        report_data=said.user_data, tcb={}, debug=said.debug, migratable=said.migratable,
+        tcb_status=said.tcb_status, tcb_date=None, advisories=(),
         flags=frozenset(name for name, holds in flags.items() if holds), signer="MAA", device_id=None,
-        details={"issuer": str(said.get("iss")), "attestation_type": str(body.get("x-ms-attestation-type")),
-                 "compliance": str(compliance)},
+        details={**_configuration(said.configuration), "issuer": said.issuer, "attestation_type": said.kind,
+                 "compliance": said.compliance, **({} if said.vmpl is None else {"vmpl": said.vmpl})},
         root=verified.root, simulated=verified.simulated, validity=verified.validity, warrant=CLAIMED,
     )  # fmt: skip
-
-
-def _holds(body: Mapping[str, Any], claim: str) -> bool:
-    """Whether a weakness may be there: what is said in other words than ``false`` counts as said."""
-    return body.get(claim) is not None and body[claim] is not False
-
-
-def _user_data(said: Mapping[str, Any], body: Mapping[str, Any]) -> bytes:
-    """The one value, at the top or with the hardware's claims; of two that differ, none."""
-    texts = {member(claims, "x-ms-runtime", "user-data", kind=str, area=_AREA) for claims in (said, body)} - {None}
-    return _hex(texts.pop(), "x-ms-runtime.user-data") if len(texts) == 1 else b""
-
-
-def _octets(body: Mapping[str, Any], claim: str) -> bytes:
-    return _hex(member(body, claim, kind=str, area=_AREA), claim)
-
-
-def _hex(text: str, where: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise MalformedError("azure-vtpm.token-claim", "a claim is not hexadecimal", where=where) from None

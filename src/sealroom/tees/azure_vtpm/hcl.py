@@ -21,7 +21,6 @@ _TDREPORT_SIZE = 1024
 _MAX_SIZE = 16 * 1024
 _TYPES = {2: Tee.SNP, 4: Tee.TDX}
 _HASHES = {1: hashlib.sha256, 2: hashlib.sha384, 3: hashlib.sha512}
-_TDREPORT_DATA = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +79,6 @@ def require_bound(report: HclReport, report_data: bytes) -> None:
         raise UnverifiedError("azure-vtpm.runtime-data", "the hardware does not vouch for this runtime data",
                               where="report data", got=report_data.hex(), expected=digest.hex(),
                               hint="its key or configuration was exchanged: do not go on")  # fmt: skip
-
-
-def tdreport_data(report: HclReport) -> bytes:
-    """The 64 bytes of report data in a TDREPORT."""
-    return report.hardware_report[_TDREPORT_DATA : _TDREPORT_DATA + 64]
 
 
 def _u32(raw: bytes, at: int) -> int:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ __all__ = ["RuntimeData", "read_runtime_data"]
 
 _AK = "HCLAkPub"
 _USER_DATA_SIZE = 64
+_NUMBER = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def read_runtime_data(raw: bytes) -> RuntimeData:
 
 def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
     n, e = (_number(jwk.get(name)) for name in ("n", "e"))
-    if jwk.get("kty") != "RSA" or not 2048 <= n.bit_length() <= 4096 or e != 65537:
+    if jwk.get("kty") != "RSA" or not 2048 <= n.bit_length() <= 4096 or not n & 1 or e != 65537:
         raise _bad("the vTPM's key is no RSA key of 2048 to 4096 bits")
     try:
         return rsa.RSAPublicNumbers(e, n).public_key()
@@ -58,8 +60,8 @@ def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
 
 
 def _number(value: Any) -> int:
-    if not isinstance(value, str):
-        raise _bad("a key lacks a number")
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        raise _bad("a key lacks a number in base64url")
     try:
         raw = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

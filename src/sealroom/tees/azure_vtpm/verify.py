@@ -8,12 +8,14 @@ from sealroom.evidence import VERIFIED, Claims, Collateral, Tee, TrustRoots, Ver
 from sealroom.tees._token import verify_token
 from sealroom.tees._tpm.event_log import ReplayedLog, verify_log
 from sealroom.tees._tpm.quote import require_pcrs, require_signature
-from sealroom.tees.azure_vtpm.hcl import require_bound, tdreport_data
+from sealroom.tees.azure_vtpm.hcl import HclReport, require_bound
 from sealroom.tees.azure_vtpm.layout import AzureEvidence, AzureGuest
+from sealroom.tees.azure_vtpm.tdreport import require_quote_of, tdreport_data
 
-__all__ = ["MAA_ISSUERS", "VerifiedAzure", "VerifiedMaa", "require_quote", "verify"]
+__all__ = ["MAA_ISSUERS", "VerifiedAzure", "VerifiedMaa", "require_quote", "verify", "verify_hardware"]
 
-MAA_ISSUERS = (".attest.azure.net",)
+MAA_ISSUERS = (".attest.azure.net", ".attest.azure.us")
+"""Of the service everywhere, and of the one for the government of the United States."""
 _OURS = frozenset({"jwks", "event_log"})
 """Items that are about the vTPM and the service, and not about the hardware."""
 
@@ -40,8 +42,8 @@ def verify(
 
     0. Structures and sizes: done by `layout.parse`.
     1. The hardware's report (SNP), or the quote that Intel's enclave made of it (TDX), by the verifier of that TEE,
-       with its collateral; a VCEK may come with the evidence.
-    2. Its report data is the hash of exactly the runtime data.
+       with its collateral; a VCEK may come with the evidence. A TD's quote is of the TDREPORT that came.
+    2. The report data is the hash of exactly the runtime data.
     3. The key that the runtime data names signed the vTPM's quote.
     4. The quote's digest is that of the PCRs that came; an event log, if one came, leads to them.
 
@@ -58,10 +60,9 @@ def verify(
                            warrant=VERIFIED)  # fmt: skip
     guest = evidence.guest
     assert guest is not None  # noqa: S101 - one of the two, by `AzureEvidence`
-    # 1.
-    inner = _inner(guest, roots, collateral, at)
-    # 2.
-    require_bound(guest.hcl, inner.report_data)
+    # 1. and 2.
+    inner = verify_hardware(guest.hcl, vcek=guest.vcek, td_quote=guest.td_quote, roots=roots, collateral=collateral,
+                            at=at)  # fmt: skip
     # 3. and 4.
     require_quote(guest)
     log = verify_log(guest.event_log or collateral.items.get("event_log"), guest.pcrs)
@@ -76,19 +77,38 @@ def require_quote(guest: AzureGuest) -> None:
     require_pcrs(guest.attest, guest.pcrs, guest.signature.digest)
 
 
-def _inner(guest: AzureGuest, roots: TrustRoots, collateral: Collateral, at: datetime) -> Claims:
+def verify_hardware(
+    report: HclReport,
+    *,
+    vcek: bytes | None,
+    td_quote: bytes | None,
+    roots: TrustRoots,
+    collateral: Collateral,
+    at: datetime,
+) -> Claims:
+    """Steps 1 and 2 of `verify`: what the hardware says, and that it vouches for the runtime data.
+
+    Made at boot, so that it says nothing of freshness: the quote alone does.
+
+    Raises:
+        MalformedError, UnverifiedError: as `verify`.
+    """
     from sealroom.tees.registry import for_tee  # noqa: PLC0415 - the registry knows this package, and loads it late
 
-    raw = guest.hcl.hardware_report
+    raw = report.hardware_report
     items = {name: item for name, item in collateral.items.items() if name not in _OURS}
-    if guest.hcl.inner is Tee.SNP:
-        if guest.vcek is not None:
-            items.setdefault("leaf", guest.vcek)
+    if report.inner is Tee.SNP:
+        if vcek is not None:
+            items.setdefault("leaf", vcek)
     else:
-        if guest.td_quote is None:
+        if td_quote is None:
             raise UnverifiedError("azure-vtpm.no-td-quote", "a TDREPORT proves nothing without the quote made of it")
-        require_bound(guest.hcl, tdreport_data(guest.hcl))
-        raw = guest.td_quote
-    verifier = for_tee(guest.hcl.inner)
+        raw = td_quote
+    verifier = for_tee(report.inner)
     verified = verifier.verify(verifier.parse(raw), roots=roots, collateral=Collateral(items=items), at=at)
-    return verifier.claims(verified)
+    inner = verifier.claims(verified)
+    require_bound(report, inner.report_data)
+    if report.inner is Tee.TDX:
+        require_bound(report, tdreport_data(report))
+        require_quote_of(report, raw)
+    return inner

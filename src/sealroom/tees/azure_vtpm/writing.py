@@ -23,7 +23,7 @@ class EvidenceForm:
     td_quote: bytes | None = field(default=None, repr=False)
     event_log: bytes | None = field(default=None, repr=False)
     version: int = 1
-    """Both have these members; agents write 1 for TDX, and 2 for SEV-SNP since its VCEK is DER."""
+    """Both have these members. In version 2 the runtime data's user data is what the quote answers."""
 
     def members(self) -> dict[str, object]:
         """The JSON's members."""
