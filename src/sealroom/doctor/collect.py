@@ -43,7 +43,7 @@ class Sight:
     architecture: str = field(default_factory=platform.machine)
     may: Callable[[Path], bool] = _may
     """Whether this user may use a file that is there."""
-    tpm: Callable[[Path], frozenset[int]] = tpm_indices
+    tpm: Callable[[], frozenset[int]] = tpm_indices
     nvml: Callable[[], Any] = nvml_binding
     switches: Callable[[], object] = switches_of_this_machine
     landlock: Callable[[], int] = abi
@@ -81,7 +81,7 @@ def look(sight: Sight | None = None) -> Facts:
     return Facts(
         host=_host(sight),
         kernel=_kernel(sight),
-        tpm=tpm_facts(sight.access("dev/tpmrm0"), sight.root / "dev/tpmrm0", sight.tpm),
+        tpm=tpm_facts(sight.access("dev/tpmrm0"), sight.tpm),
         gpus=gpu_facts(sight.root / "sys/bus/pci/devices", sight.nvml, sight.switches),
         process=_process(sight),
     )

@@ -1,15 +1,13 @@
 """Looks at a TPM and at NVIDIA's devices."""
 
-import os
-import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sealroom.doctor.facts import Access, GpuFacts, TpmFacts
 from sealroom.errors import SealroomError, UnavailableError
+from sealroom.tees._tpm.collect_tools import Tools, scratch
 from sealroom.tees.nvidia.collect_mode import GpuMode, gpu_mode, told
 
 __all__ = ["gpu_facts", "tpm_facts", "tpm_indices"]
@@ -21,39 +19,26 @@ _NVIDIA, _DISPLAY, _BRIDGE = "0x10de", "0x03", "0x0680"
 """Vendor on the PCI bus; the class of GPUs; that of NVLink switches."""
 
 
-def tpm_facts(device: Access, path: Path, indices: Callable[[Path], frozenset[int]]) -> TpmFacts:
-    """What there is of a TPM at ``path``, whose indices ``indices`` asks it for."""
+def tpm_facts(device: Access, indices: Callable[[], frozenset[int]]) -> TpmFacts:
+    """What there is of a TPM, whose indices ``indices`` asks it for."""
     if device is not Access.USABLE:
         return TpmFacts(device=device, tools=shutil.which(_LISTS) is not None)
     try:
-        return TpmFacts(device=device, tools=True, indices=indices(path))
+        return TpmFacts(device=device, tools=True, indices=indices())
     except UnavailableError as error:
         tools = error.code != "tpm.no-tools"
         return TpmFacts(device=device, tools=tools, problem=f"{error.message} ({error.got})" if error.got else
                         error.message)  # fmt: skip
 
 
-def tpm_indices(path: Path) -> frozenset[int]:
-    """The NV indices of the TPM at ``path``, or of the one that ``TPM2TOOLS_TCTI`` names.
+def tpm_indices() -> frozenset[int]:
+    """The NV indices of this machine's TPM, or of the one that ``TPM2TOOLS_TCTI`` names.
 
     Raises:
         UnavailableError: ``tpm.no-tools``, ``tpm.tool``, ``tpm.timeout``.
     """
-    if (tool := shutil.which(_LISTS)) is None:
-        raise UnavailableError("tpm.no-tools", "tpm2-tools are not installed", expected=_LISTS)
-    tcti = os.environ.get("TPM2TOOLS_TCTI") or f"device:{path}"
-    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TPM2TOOLS_TCTI": tcti}
-    try:
-        done = subprocess.run([tool, "handles-nv-index"], env=environment, stdin=subprocess.DEVNULL,  # noqa: S603 - no shell, and no argument that a stranger chose
-                              capture_output=True, timeout=_PATIENCE, check=False)  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise UnavailableError("tpm.timeout", "the TPM did not answer in time", where=_LISTS) from None
-    except OSError as reason:
-        raise UnavailableError("tpm.tool", "a tool could not be run", where=tool, got=reason.strerror) from None
-    if done.returncode:
-        said = ascii(done.stderr.decode("utf-8", "replace").strip().splitlines()[:1])[2:-2]
-        raise UnavailableError("tpm.tool", "the TPM could not be asked", where=tcti, got=said[:120])
-    return frozenset(int(found, 16) for found in re.findall(rb"0x([0-9A-Fa-f]{1,8})\b", done.stdout))
+    with scratch() as folder:
+        return Tools(timeout=_PATIENCE).indices(folder=folder)
 
 
 def gpu_facts(bus: Path, binding: Callable[[], Any], switches: Callable[[], object]) -> GpuFacts:

@@ -1,6 +1,7 @@
 """Asks the TPM of the machine that we run in, through tpm2-tools: quotes, keys, indices, and the firmware's log."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -78,8 +79,13 @@ class Tools:
         self.run("tpm2_nvread", handle, "-C", "o", "-o", _INDEX, folder=folder)
         return read_part(folder / _INDEX)
 
-    def run(self, tool: str, *arguments: str, folder: Path) -> None:
-        """Run one of the tools in ``folder``.
+    def indices(self, *, folder: Path) -> frozenset[int]:
+        """The handles of all NV indices."""
+        listed = self.run("tpm2_getcap", "handles-nv-index", folder=folder)
+        return frozenset(int(found, 16) for found in re.findall(rb"0x([0-9A-Fa-f]{1,8})\b", listed))
+
+    def run(self, tool: str, *arguments: str, folder: Path) -> bytes:
+        """Run one of the tools in ``folder``; return what it prints.
 
         Raises:
             UnavailableError: ``tpm.no-tools``, ``tpm.tool``, ``tpm.timeout``.
@@ -103,6 +109,7 @@ class Tools:
             raise UnavailableError("tpm.tool", "the TPM could not be asked", where=f"{tool} through {tcti}", got=said,
                                    hint="be a member of the group tss, or root; a password on a hierarchy needs a "
                                    "key by its handle")  # fmt: skip
+        return done.stdout
 
     def _quote(self, key: str, nonce: bytes, scheme: tuple[str, ...], bank: TpmHash, folder: Path) -> QuotedParts:
         indices = ",".join(str(index) for index in range(_PCRS))
