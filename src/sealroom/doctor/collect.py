@@ -18,6 +18,7 @@ from sealroom.doctor.collect_devices import gpu_facts, tpm_facts, tpm_indices
 from sealroom.doctor.facts import Access, Facts, HostFacts, KernelFacts, ProcessFacts
 from sealroom.engines.sandbox.landlock import abi
 from sealroom.engines.sandbox.outside import may_change_user
+from sealroom.errors import UnavailableError
 from sealroom.room.hardening import swap_in_use
 from sealroom.tees.nvidia.collect import nvml_binding
 from sealroom.tees.nvidia.collect_switches import switches_of_this_machine
@@ -126,15 +127,27 @@ def _kernel(sight: Sight) -> KernelFacts:
 def _process(sight: Sight) -> ProcessFacts:
     status = dict(line.split(":", 1) for line in sight.text("proc/self/status").splitlines() if ":" in line)
     return ProcessFacts(
-        user=int((status.get("Uid", "").split() or ["0"])[0]),
-        capabilities=int(status.get("CapEff", "0").strip(), 16),
+        user=int(found[0]) if (found := re.findall(r"\d+", status.get("Uid", ""))) else 0,
+        capabilities=_hexadecimal(status.get("CapEff", "")),
         seccomp="Seccomp" in status,
-        landlock=sight.landlock(),
+        landlock=_landlock(sight),
         changes_user=bool(status) and may_change_user(proc=sight.root / "proc"),
         lockable=_lockable(sight.text("proc/self/limits")),
         swap=swap_in_use(sight.root / "proc/swaps"),
         engine=sight.has_package(_ENGINE),
     )
+
+
+def _hexadecimal(text: str) -> int:
+    found = re.fullmatch(r"\s*([0-9a-f]+)\s*", text)
+    return int(found[1], 16) if found else 0
+
+
+def _landlock(sight: Sight) -> int | None:
+    try:
+        return sight.landlock()
+    except UnavailableError:
+        return None
 
 
 def _lockable(limits: str) -> int | None:

@@ -127,8 +127,8 @@ class ProcessFacts:
     user: int = 0
     capabilities: int = 0
     seccomp: bool = False
-    landlock: int = 0
-    """The version of its interface; 0: none."""
+    landlock: int | None = 0
+    """The version of its interface; 0: none; None: we have no table of this architecture's system calls."""
     changes_user: bool = False
     lockable: int | None = None
     """Bytes of memory that it may lock; None: no limit."""

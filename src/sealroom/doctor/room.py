@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sealroom.doctor.facts import Facts, ProcessFacts
-from sealroom.doctor.finding import Area, Finding, missing, ok
+from sealroom.doctor.finding import Area, Finding, absent, missing, ok
 
 __all__ = ["room_findings"]
 
@@ -28,6 +28,8 @@ def _engine(process: ProcessFacts) -> Finding:
 
 
 def _files(process: ProcessFacts, release: str) -> Finding:
+    if process.landlock is None:
+        return absent("sandbox: files", "rooms run on x86_64 and aarch64 alone", area=Area.ROOM)
     if not process.landlock:
         return missing("sandbox: files", f"kernel {release} offers no Landlock, and rooms need it by default",
                        "use a kernel of 5.13 or later, with landlock in its lsm= list", area=Area.ROOM)  # fmt: skip

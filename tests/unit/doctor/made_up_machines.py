@@ -28,7 +28,8 @@ class MadeUp:
         self.indices: frozenset[int] | str = frozenset()
         self.nvml: EmulatedNvml | UnavailableError = UnavailableError("nvidia.no-binding", "no binding", hint="pip")
         self.switches: Callable[[], object] = dict
-        self.landlock, self.engine = 6, True
+        self.landlock: Callable[[], int] = lambda: 6
+        self.engine = True
         self.file("proc/mounts", "sysfs /sys sysfs rw 0 0\nconfigfs /sys/kernel/config configfs rw 0 0\n")
         self.file("proc/self/status", f"Uid:\t0\t0\t0\t0\nCapEff:\t{ALL_CAPABILITIES}\nSeccomp:\t0\n")
         self.file("proc/self/limits", "Limit  Soft  Hard  Units\nMax locked memory  8388608  unlimited  bytes\n")
@@ -76,7 +77,7 @@ class MadeUp:
 
     def sight(self) -> Sight:
         return Sight(root=self.root, architecture=self.architecture, may=self._may, tpm=self._tpm, nvml=self._nvml,
-                     switches=self.switches, landlock=lambda: self.landlock,
+                     switches=self.switches, landlock=self.landlock,
                      has_package=lambda _: self.engine)  # fmt: skip
 
     def diagnosis(self) -> Diagnosis:

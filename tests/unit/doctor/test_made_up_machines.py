@@ -278,11 +278,23 @@ def test_gpus_without_the_binding_or_without_switches_are_told(tmp_path: Path) -
 
 def test_what_a_room_needs_and_a_kernel_lacks(tmp_path: Path) -> None:
     machine = MadeUp(tmp_path).cpu(EPYC).file("proc/self/status", "Uid:\t0\nCapEff:\t0\n").kernel("5.10.0")
-    machine.landlock = 0
+    machine.landlock = lambda: 0
     diagnosis = machine.diagnosis()
     states = {one.name: one.state for one in diagnosis.of(Area.ROOM)}
     assert [name for name, state in states.items() if state is State.MISSING] == [
         "sandbox: files", "sandbox: calls", "sandbox: user"]  # fmt: skip
+
+
+def test_a_machine_whose_system_calls_we_do_not_know_runs_no_room(tmp_path: Path) -> None:
+    machine = MadeUp(tmp_path, architecture="riscv64").file("proc/self/status", "Uid:\tnone\nCapEff:\t\n")
+
+    def unknown() -> int:
+        raise UnavailableError("sandbox.unknown-architecture", "no table")
+
+    machine.landlock = unknown
+    diagnosis = machine.diagnosis()
+    assert finding(diagnosis, "sandbox: files").state is State.ABSENT
+    assert finding(diagnosis, "Arm CCA realm").state is State.ABSENT
 
 
 def test_a_machine_without_anything_to_read_is_told_of_without_a_complaint(tmp_path: Path) -> None:
