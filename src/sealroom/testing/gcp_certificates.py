@@ -1,6 +1,6 @@
 """Google's certificates of vTPM keys as they are written: names, usages, the instance (`tees.gcp.certificates`)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -35,13 +35,19 @@ class InstanceForm:
     project_id: str = "simulated-project"
     instance_id: int = 575814989817163620
     instance_name: str = "simulated-vm"
+    production: bool | None = True
+    """Of Google's production; None: not said."""
+    more: bytes = field(default=b"", repr=False)
+    """Behind all of it."""
 
     def encode(self) -> bytes:
-        """The extension's value: with its security properties, of which nothing is read."""
-        properties = der.element(0xA0, der.sequence(der.element(0xA0, der.integer(0))))
+        """The extension's value: with its security properties, as there are more of them in Google's."""
+        said = b"" if self.production is None else der.element(0xA1, der.boolean(self.production))
+        properties = der.element(0xA0, der.sequence(der.element(0xA0, der.integer(0)), said,
+                                                    der.element(0xA2, der.boolean(True))))  # fmt: skip
         return der.sequence(
             der.utf8(self.zone), der.integer(self.project_number), der.utf8(self.project_id),
-            der.integer(self.instance_id), der.utf8(self.instance_name), properties,
+            der.integer(self.instance_id), der.utf8(self.instance_name), properties, self.more,
         )  # fmt: skip
 
 

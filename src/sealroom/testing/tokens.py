@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 __all__ = ["LEFT_OUT", "TokenSigner", "base64url", "changed"]
 
-LEFT_OUT = ...
+LEFT_OUT: Any = ...
 """As the value of a claim: it is not there."""
 
 

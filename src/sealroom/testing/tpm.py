@@ -36,7 +36,8 @@ Selection = Mapping[TpmHash, Sequence[int]]
 
 _PCRS = 24
 _DYNAMIC = range(17, 23)
-_NULL, _RSA, _ECC, _P256 = 0x0010, 0x0001, 0x0023, 0x0003
+_NULL, _RSA, _ECC = 0x0010, 0x0001, 0x0023
+_CURVES = {256: 0x0003, 384: 0x0004, 521: 0x0005}
 _ENDORSEMENT = 0x4000000B
 _HASHES: Mapping[TpmHash, hashes.HashAlgorithm] = {
     TpmHash.SHA256: hashes.SHA256(), TpmHash.SHA384: hashes.SHA384(), TpmHash.SHA512: hashes.SHA512(),
@@ -109,7 +110,8 @@ class SoftTpm:
         algorithm = _HASHES[self.digest]
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
             numbers = decode_dss_signature(self.key.sign(message, ec.ECDSA(algorithm)))
-            return head + b"".join(sized(number.to_bytes(32, "big")) for number in numbers)
+            size = (self.key.key_size + 7) // 8
+            return head + b"".join(sized(number.to_bytes(size, "big")) for number in numbers)
         pss = padding.PSS(mgf=padding.MGF1(algorithm), salt_length=algorithm.digest_size)
         return head + sized(
             self.key.sign(message, pss if self.scheme is Scheme.RSAPSS else padding.PKCS1v15(), algorithm)
@@ -125,10 +127,12 @@ class SoftTpm:
         numbers = self.key.public_key().public_numbers()
         scheme = _u16(_NULL, self.scheme, self.digest)
         if isinstance(numbers, rsa.RSAPublicNumbers):
-            kind, key = _RSA, scheme + _u16(2048) + bytes(4) + sized(numbers.n.to_bytes(256, "big"))
+            bits = self.key.key_size
+            kind, key = _RSA, scheme + _u16(bits) + bytes(4) + sized(numbers.n.to_bytes(bits // 8, "big"))
         else:
-            point = b"".join(sized(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
-            kind, key = _ECC, scheme + _u16(_P256, _NULL) + point
+            size = (self.key.key_size + 7) // 8
+            point = b"".join(sized(number.to_bytes(size, "big")) for number in (numbers.x, numbers.y))
+            kind, key = _ECC, scheme + _u16(_CURVES[self.key.key_size], _NULL) + point
         return _u16(kind, TpmHash.SHA256) + self.attributes.to_bytes(4, "big") + sized(b"") + key
 
     @property

@@ -21,7 +21,7 @@ _FIXED_TPM, _FIXED_PARENT, _SENSITIVE_ORIGIN, _RESTRICTED, _SIGN = 1 << 1, 1 << 
 ATTESTATION_KEY = _FIXED_TPM | _FIXED_PARENT | _SENSITIVE_ORIGIN | _RESTRICTED | _SIGN
 """Never leaves its TPM, and signs nothing that looks like a quote unless the TPM made it."""
 _BOUND = ATTESTATION_KEY & ~_RESTRICTED
-_CURVES: dict[int, ec.EllipticCurve] = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1()}
+_CURVES: dict[int, ec.EllipticCurve] = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1(), 0x0005: ec.SECP521R1()}
 _DEFAULT_EXPONENT = 65537
 
 

@@ -52,7 +52,7 @@ def require_pcrs(attest: QuoteAttest, pcrs: Pcrs, digest: TpmHash) -> None:
     in the order of the selection (part 3, 18.4). What the quote does not select proves nothing, and is refused.
 
     Raises:
-        UnverifiedError: ``tpm.pcr-missing``, ``tpm.pcr-not-quoted``, ``tpm.pcr-digest``.
+        UnverifiedError: ``tpm.pcr-missing``, ``tpm.pcr-not-quoted``, ``tpm.pcr-size``, ``tpm.pcr-digest``.
     """
     selected = {(bank, index) for bank, indices in attest.selection for index in indices}
     given = {(bank, index) for bank, values in pcrs.items() for index in values}
@@ -64,11 +64,21 @@ def require_pcrs(attest: QuoteAttest, pcrs: Pcrs, digest: TpmHash) -> None:
         bank, index = min(foreign)
         raise UnverifiedError("tpm.pcr-not-quoted", "a PCR came that the quote does not select, so nothing proves it",
                               got=f"PCR{index} of {bank.word}")  # fmt: skip
+    for bank, index in sorted(selected):
+        _require_size(bank, index, pcrs[bank][index])
     values = b"".join(pcrs[bank][index] for bank, indices in attest.selection for index in indices)
     computed = HASHES[digest](values).digest()
     if not hmac.compare_digest(computed, attest.pcr_digest):
         raise UnverifiedError("tpm.pcr-digest", "the PCRs are not those that the TPM quoted",
                               got=computed.hex(), expected=attest.pcr_digest.hex())  # fmt: skip
+
+
+def _require_size(bank: TpmHash, index: int, value: bytes) -> None:
+    """The digest is over what stands side by side: other lengths would make other values of the same digest."""
+    if len(value) != (size := HASHES[bank](b"").digest_size):
+        raise UnverifiedError("tpm.pcr-size", "a PCR is not as long as its bank's digest",
+                              where=f"PCR{index} of {bank.word}", got=f"{len(value)} bytes",
+                              expected=f"{size} bytes")  # fmt: skip
 
 
 def _rsa_padding(scheme: Scheme, digest: hashes.HashAlgorithm) -> padding.AsymmetricPadding:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sealroom.der import CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, read_whole
-from sealroom.errors import UnverifiedError
+from sealroom.der import BOOLEAN, CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, Element, read_whole
+from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.x509_chain import VerifiedChain, verify_chain
 from sealroom.x509_reader import Certificate, SignatureScheme
@@ -29,7 +29,7 @@ _UNDERSTOOD = frozenset({_USAGE, _ALTERNATIVE_NAME})
 _TPM_KEYS = frozenset({"2.23.133.8.1", "2.23.133.8.3"})
 """TCG's usages of endorsement and of attestation keys; Google's attestation keys have the first."""
 _INSTANCE = "1.3.6.1.4.1.11129.2.1.21"
-_UTF8, _MAX_TEXT = 0x0C, 256
+_UTF8, _PRODUCTION, _MAX_TEXT = 0x0C, 0xA1, 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,10 @@ def verify_ak_certificate(leaf: bytes, issuers: bytes, *, roots: TrustRoots, at:
 
 
 def read_instance(certificate: Certificate) -> Instance | None:
-    """What the certificate says of the instance; None if nothing.
+    """What the certificate says of the instance; None if nothing, or of a VM that is not Google's production.
 
     Raises:
-        MalformedError: ``x509.der``.
+        MalformedError: ``x509.der``, ``gcp.instance``.
     """
     extension = certificate.extensions.get(_INSTANCE)
     if extension is None:
@@ -71,8 +71,21 @@ def read_instance(certificate: Certificate) -> Instance | None:
     zone, number = _text(reader.take(_UTF8).content), reader.take(INTEGER).integer()
     project, instance = _text(reader.take(_UTF8).content), reader.take(INTEGER).integer()
     name = _text(reader.take(_UTF8).content)
-    reader.take_if(CONTEXT_0)
+    properties = reader.take_if(CONTEXT_0)
+    reader.end()
+    if number < 0 or instance < 0:
+        raise MalformedError("gcp.instance", "an instance has a number below zero", got=min(number, instance))
+    if properties is None or not _is_production(properties):
+        return None
     return Instance(zone=zone, project_number=number, project_id=project, instance_id=instance, instance_name=name)
+
+
+def _is_production(properties: Element) -> bool:
+    """The second of what may be said of its security; members beyond it are of no concern here."""
+    reader = read_whole(properties.content, SEQUENCE).reader()
+    reader.take_if(CONTEXT_0)
+    found = reader.take_if(_PRODUCTION)
+    return found is not None and read_whole(found.content, BOOLEAN).boolean()
 
 
 def _usages(certificate: Certificate) -> frozenset[str] | None:

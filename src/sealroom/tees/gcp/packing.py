@@ -83,7 +83,7 @@ def spread(raw: bytes, rows: tuple[Row, ...]) -> bytes:
     """The message that `pack` makes ``raw`` of: what a guest does with what its hardware gave it.
 
     Raises:
-        MalformedError: ``gcp.inner``: ``raw`` is shorter than the rows, or longer.
+        MalformedError: ``gcp.inner``: ``raw`` is shorter than the rows, or longer, or uses what was reserved.
     """
     source = _Source(raw)
     message = source.message(rows)
@@ -111,7 +111,8 @@ class _Source:
     def _field(self, row: Row) -> bytes:
         match row:
             case Zeros(size):
-                self._take(size)
+                if any(self._take(size)):
+                    raise _bad("reserved bytes that are not zero have no place in the message", 0, f"at {self._at}")
                 return b""
             case Number(number, size):
                 self._last = int.from_bytes(self._take(size), "little")
