@@ -48,6 +48,7 @@ KINDS: Mapping[str, Runner] = {
     "cmw": conformance_cmw.run,
     "ear-claims": conformance_ear.run_claims,
     "ear-claims-cbor": conformance_ear.run_claims_cbor,
+    "ear-cwt": conformance_ear.run_cwt,
     "ear-jwt": conformance_ear.run_jwt,
     "azure": conformance_azure.run,
     "gcp": conformance_gcp.run,

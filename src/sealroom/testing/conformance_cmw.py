@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from sealroom.collateral.cmw import Cmw, CmwCollection, CmwRecord, read_cmw
+from sealroom.cbor import Tagged, read_cbor
+from sealroom.collateral.cmw import Cmw, CmwCollection, CmwForm, CmwRecord, read_cmw
 from sealroom.evidence import TrustRoots
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
 from sealroom.testing.vector_store import VectorCase
@@ -17,7 +18,9 @@ def run(case: VectorCase, roots: TrustRoots) -> Outcome:
     wrapper = read_cmw(raw)
     facts: dict[str, object] = {"form": wrapper.form.value, "hex": raw.hex(), "first_byte": raw[:1].hex(),
                                 "accept": case.expect.facts.get("accept") is not False}  # fmt: skip
-    facts |= _record(wrapper) if isinstance(wrapper, CmwRecord) else {"members": len(wrapper.members)}
+    facts |= _record(wrapper) if isinstance(wrapper, CmwRecord) else _collection(wrapper)
+    if wrapper.form is CmwForm.CBOR_TAG and isinstance(tagged := read_cbor(raw), Tagged):
+        facts["tag"] = tagged.tag
     facts["ind"] = _indicators(wrapper, case.expect.facts.get("ind"))
     return Outcome(facts=facts)
 
@@ -32,7 +35,13 @@ def _only_file(case: VectorCase) -> str:
 
 
 def _record(record: CmwRecord) -> dict[str, object]:
-    return {"type": record.type, "value_hex": record.value.hex()}
+    form = {"content_format": record.type} if isinstance(record.type, int) else {}
+    return {"type": record.type, "value_hex": record.value.hex(), **form}
+
+
+def _collection(collection: CmwCollection) -> dict[str, object]:
+    return {"members": len(collection.members), "labels": list(collection.members), "type": collection.type,
+            "forms": [one.form.value for one in collection.members.values()]}  # fmt: skip
 
 
 def _indicators(wrapper: Cmw, wanted: object) -> object:
