@@ -84,7 +84,8 @@ def _references(policy: Policy, at: datetime | None) -> Iterator[str]:
     yield from _section("Accepts too what these reference files say")
     for rules in policy.reference_rules:
         serial = f", serial {rules.minimum_serial} or later" if rules.minimum_serial else ""
-        yield f"  {rules.name}: signed by {rules.threshold} of {len(rules.signers)}{serial}"
+        yield f"  {rules.name}, for [{rules.table}] {', '.join(rules.keys)}:"
+        yield f"    signed by {rules.threshold} of {len(rules.signers)}{serial}"
         yield from (f"    signer sha256:{signer.hex()}" for signer in rules.signers)
     if at is not None:
         yield from _section(f"Reference files as of {at.isoformat()}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from sealroom.policy.allowances import OTHER_WARNINGS
+from sealroom.policy.load_clouds import QUOTE
 from sealroom.policy.model import Policy
 from sealroom.policy.model_others import (
     AZURE_ALLOWANCES,
@@ -92,6 +93,8 @@ def _cca(rules: CcaRules) -> Iterator[str]:
 
 def _cloud(title: str, rules: AzureRules | GcpRules, allowances: Sequence[str]) -> Iterator[str]:
     yield from ("", f"{title}: accepts", f"  evidence: {', '.join(rules.kind)}")
+    if tokens := [kind for kind in rules.kind if kind != QUOTE]:
+        yield f"  LETS PASS tokens ({', '.join(tokens)}), a service's word: no rule for the hardware is asked of them"
     for name, accepted in rules.words.items():
         yield from (f"  {name}: {value}" for value in accepted)
     if isinstance(rules, GcpRules) and rules.support_attributes:

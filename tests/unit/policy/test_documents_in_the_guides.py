@@ -12,7 +12,7 @@ _DOCUMENTS = [
     pytest.param(text, id=f"{path.stem}-{number}")
     for path in sorted(_GUIDES.glob("*.md"))
     for number, text in enumerate(re.findall(r"```toml\n(policy = 1\n.*?)```", path.read_text("utf-8"), re.DOTALL))
-    if "<" not in text  # places to fill in
+    if not {"<", "…"} & set(text)  # places to fill in
 ]
 
 

@@ -27,6 +27,16 @@ def test_the_explanation_warns_of_what_a_policy_lets_pass() -> None:
     assert "LETS PASS debug guests" in text
 
 
+def test_the_explanation_says_that_a_service_s_token_stands_for_the_hardware() -> None:
+    document = (
+        'policy = 1\nname = "x"\n[trust]\ntees = ["{0}"]\n[{0}]\nkind = ["{1}"]\n[unchecked]\nmeasurement = "x"\n'
+    )
+    for tee, kind, warned in (("azure-vtpm", "maa", True), ("azure-vtpm", "quote", False),
+                              ("gcp", "confidential-space", True), ("gcp", "quote", False)):  # fmt: skip
+        text = explain(load_policy(document.format(tee, kind), source="x"))
+        assert (f"LETS PASS tokens ({kind})" in text) is warned
+
+
 def test_the_explanation_of_a_policy_that_leaves_nothing_open_says_so() -> None:
     closed = WHOLE.partition("[unchecked]")[0]
 
