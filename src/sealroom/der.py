@@ -8,7 +8,7 @@ Strict: definite lengths in their shortest form, tags of one byte, no element lo
 left over where a structure ends. Every error is a `MalformedError` with the code ``x509.der``.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,6 +31,9 @@ __all__ = [
     "UTC_TIME",
     "DerReader",
     "Element",
+    "dotted",
+    "read_all",
+    "read_parts",
     "read_whole",
 ]
 
@@ -101,7 +104,7 @@ class Element(NamedTuple):
 
     def oid(self) -> str:
         """The value of an OBJECT IDENTIFIER in dotted form."""
-        return _dotted(self.content)
+        return dotted(self.content)
 
     def time(self) -> datetime:
         """The value of a UTCTime or GeneralizedTime in the only forms that RFC 5280 section 4.1.2.5 allows."""
@@ -113,11 +116,12 @@ class Element(NamedTuple):
             text = self.content
         else:
             raise _malformed("a time is in no form that a certificate may have", got=self.content[:20].hex())
-        if not text[:14].isdigit() or text[14:] != b"Z":
+        digits = text[:14]
+        # a day has no hour 24 here, whatever a newer reader of ISO 8601 makes of it
+        if not digits.isdigit() or text[14:] != b"Z" or digits[8:10] > b"23":
             raise _malformed("a time is in no form that a certificate may have", got=self.content.hex())
         try:
-            return datetime(int(text[:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), int(text[10:12]),
-                            int(text[12:14]), tzinfo=UTC)  # fmt: skip
+            return datetime.fromisoformat(f"{digits[:8].decode()}T{digits[8:].decode()}+00:00")
         except ValueError:
             raise _malformed("a time names no moment", got=text.decode("ascii")) from None
 
@@ -131,9 +135,9 @@ class DerReader:
 
     __slots__ = ("_data", "_offset")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, offset: int = 0) -> None:
         self._data = data
-        self._offset = 0
+        self._offset = offset
 
     def at_end(self) -> bool:
         """Whether nothing is left."""
@@ -198,8 +202,35 @@ def read_whole(data: bytes, tag: int) -> Element:
     return element
 
 
+def read_all(data: bytes) -> list[Element]:
+    """The elements that fill ``data``, as a reader takes them one by one."""
+    found = []
+    reader = DerReader(data)
+    while not reader.at_end():
+        found.append(reader.take())
+    return found
+
+
+def read_parts(data: bytes) -> list[tuple[int, bytes]]:
+    """Tag and content of the elements that fill ``data``: as a reader takes them one by one, in one go."""
+    found = []
+    start, size_of_all = 0, len(data)
+    while start < size_of_all:
+        begin = start + 2
+        end = begin + (data[start + 1] if begin <= size_of_all else 0)
+        if end > size_of_all or data[start] & 0x1F == 0x1F or end - begin >= 0x80:  # refused, or of a long form
+            element = DerReader(data, start).take()
+            found.append((element.tag, element.content))
+            start += len(element.whole)
+        else:
+            found.append((data[start], data[begin:end]))
+            start = end
+    return found
+
+
 @lru_cache(maxsize=256)
-def _dotted(content: bytes) -> str:
+def dotted(content: bytes) -> str:
+    """An OBJECT IDENTIFIER in dotted form, from its content."""
     if not content or content[-1] & 0x80 or len(content) > _MAX_OID:
         raise _malformed("an OBJECT IDENTIFIER is empty, cut off or too long", got=content[:16].hex())
     arcs: list[int] = []

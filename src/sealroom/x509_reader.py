@@ -25,6 +25,9 @@ from sealroom.der import (
     UTC_TIME,
     DerReader,
     Element,
+    dotted,
+    read_all,
+    read_parts,
     read_whole,
 )
 from sealroom.errors import MalformedError, UnverifiedError
@@ -54,6 +57,11 @@ MAX_CERTIFICATES = 16
 """In one PEM text."""
 
 _COMMON_NAME = "2.5.4.3"
+_EXTENSION_TAGS = {(OBJECT_IDENTIFIER, OCTET_STRING), (OBJECT_IDENTIFIER, BOOLEAN, OCTET_STRING)}
+"""Of an extension's parts."""
+_TBS = (CONTEXT_0, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE)
+_TBS_TAGS = {_TBS, (*_TBS, CONTEXT_3)}
+_make = tuple.__new__
 _BOOLEAN_TRUE = b"\x01\x01\xff"
 """What makes an extension critical."""
 
@@ -205,24 +213,31 @@ def _certificate(der: bytes) -> Certificate:
     # a pure function of its bytes, so that remembering it can not change any verdict
     _require_size(der, MAX_CERTIFICATE, "certificate")
     body, scheme, signature = _signed(der)
-    tbs = body.reader()
-    version = tbs.take_if(CONTEXT_0)
-    if version is None or read_whole(version.content, INTEGER).integer() != 2:
+    version, serial, algorithm, issuer, validity, subject, public_key, *rest = _tbs(body)
+    if read_whole(version.content, INTEGER).integer() != 2:
         raise MalformedError("x509.version", "a certificate is not of version 3")
-    serial = tbs.take(INTEGER).integer()
-    _require_same_scheme(scheme, tbs.take(SEQUENCE))
-    issuer = _name(tbs.take(SEQUENCE).whole)
-    validity = _validity(tbs.take(SEQUENCE))
-    subject = _name(tbs.take(SEQUENCE).whole)
-    public_key = tbs.take(SEQUENCE).whole
-    extensions = _extensions(tbs.take_if(CONTEXT_3))
-    tbs.end()
+    number = serial.integer()
+    _require_same_scheme(scheme, algorithm)
+    extensions = _extensions(rest[0] if rest else None)
     return Certificate(
-        der=der, fingerprint=hashlib.sha256(der).digest(), tbs=body.whole, serial=serial, issuer=issuer,
-        subject=subject, validity=validity, public_key=public_key, extensions=extensions,
-        critical=tuple([oid for oid, extension in extensions.items() if extension.critical]),
+        der=der, fingerprint=hashlib.sha256(der).digest(), tbs=body.whole, serial=number, issuer=_name(issuer.whole),
+        subject=_name(subject.whole), validity=_validity(validity), public_key=public_key.whole,
+        extensions=extensions, critical=tuple([oid for oid, extension in extensions.items() if extension.critical]),
         scheme=scheme, signature=signature,
     )  # fmt: skip
+
+
+def _tbs(body: Element) -> list[Element]:
+    """The members of a TBSCertificate, of which the first may be absent for other versions than the one read here,
+    and the last for a certificate without extensions."""
+    members = read_all(body.content)
+    tags = tuple([member.tag for member in members])
+    if tags not in _TBS_TAGS:
+        if tags[:1] != (CONTEXT_0,):
+            raise MalformedError("x509.version", "a certificate is not of version 3")
+        raise MalformedError("x509.der", "a certificate has other parts than it has to have",
+                             got=" ".join([f"0x{tag:02x}" for tag in tags[:12]]))  # fmt: skip
+    return members
 
 
 @lru_cache(maxsize=16)
@@ -280,12 +295,11 @@ def _require_plain_entry(extensions: Element) -> None:
 
 def _signed(der: bytes) -> tuple[Element, SignatureScheme, bytes]:
     """The outer structure that certificates and lists share: what is signed, how, and the signature."""
-    outer = read_whole(der, SEQUENCE).reader()
-    body = outer.take(SEQUENCE)
-    scheme = read_scheme(outer.take(SEQUENCE))
-    signature = outer.take(BIT_STRING).bits()
-    outer.end()
-    return body, scheme, signature
+    parts = read_all(read_whole(der, SEQUENCE).content)
+    if [part.tag for part in parts] != [SEQUENCE, SEQUENCE, BIT_STRING]:
+        raise MalformedError("x509.der", "what is signed is not followed by an algorithm and a signature alone",
+                             got=" ".join([f"0x{part.tag:02x}" for part in parts[:8]]))  # fmt: skip
+    return parts[0], read_scheme(parts[1]), parts[2].bits()
 
 
 def _extensions(explicit: Element | None) -> Mapping[str, Extension]:
@@ -294,42 +308,46 @@ def _extensions(explicit: Element | None) -> Mapping[str, Extension]:
 
 def _extension_list(extensions: Element | None) -> Mapping[str, Extension]:
     found: dict[str, Extension] = {}
-    reader = DerReader(b"") if extensions is None else extensions.reader()
-    while not reader.at_end():
-        extension = reader.take(SEQUENCE).reader()
-        oid = extension.take(OBJECT_IDENTIFIER).oid()
-        critical = extension.take_if(BOOLEAN)
-        value = extension.take(OCTET_STRING).content
-        extension.end()
+    for tag, content in () if extensions is None else read_parts(extensions.content):
+        parts = read_parts(content)
+        if tag != SEQUENCE or tuple([part for part, _ in parts]) not in _EXTENSION_TAGS:
+            raise MalformedError("x509.der", "an extension is not in the form that it has to have",
+                                 got=content[:16].hex())  # fmt: skip
+        oid = dotted(parts[0][1])
         if oid in found:
             raise MalformedError("x509.repeated-extension", "an extension stands twice in one structure", got=oid)
-        found[oid] = Extension(critical is not None and critical.boolean(), value)
+        critical = len(parts) == 3 and Element(*parts[1], b"").boolean()
+        found[oid] = _make(Extension, (critical, parts[-1][1]))
     return MappingProxyType(found)
 
 
 @lru_cache(maxsize=256)
 def _name(der: bytes) -> Name:
     common_names = []
-    reader = read_whole(der, SEQUENCE).reader()
-    while not reader.at_end():
-        attributes = reader.take(SET).reader()
-        while not attributes.at_end():
-            attribute = attributes.take(SEQUENCE).reader()
-            oid, value = attribute.take(OBJECT_IDENTIFIER).oid(), attribute.take()
-            attribute.end()
-            if oid == _COMMON_NAME:
-                common_names.append(value.content.decode("utf-8", "backslashreplace"))
+    for tag, content in read_parts(read_whole(der, SEQUENCE).content):
+        attributes = read_parts(content)
+        if tag != SET or [inner for inner, _ in attributes] != [SEQUENCE] * len(attributes):
+            raise _bad_name(der)
+        for _, attribute in attributes:
+            pair = read_parts(attribute)
+            if len(pair) != 2 or pair[0][0] != OBJECT_IDENTIFIER:
+                raise _bad_name(der)
+            if dotted(pair[0][1]) == _COMMON_NAME:
+                common_names.append(pair[1][1].decode("utf-8", "backslashreplace"))
     if len(common_names) > 1:
         raise MalformedError("x509.name", "a name has more than one common name", got=len(common_names))
     return Name(der, common_names[0] if common_names else "")
 
 
+def _bad_name(der: bytes) -> MalformedError:
+    return MalformedError("x509.der", "a name is no list of attributes with their values", got=der[:32].hex())
+
+
 def _validity(validity: Element) -> Validity:
-    reader = validity.reader()
-    not_before = reader.take(UTC_TIME, GENERALIZED_TIME).time()
-    not_after = reader.take(UTC_TIME, GENERALIZED_TIME).time()
-    reader.end()
-    return Validity(not_before=not_before, not_after=not_after)
+    times = read_all(validity.content)
+    if len(times) != 2:
+        raise MalformedError("x509.der", "a validity is not two times", got=len(times))
+    return Validity(not_before=times[0].time(), not_after=times[1].time())
 
 
 def read_scheme(algorithm: Element) -> SignatureScheme:

@@ -31,22 +31,22 @@ def canonical(element: XmlElement, *, without: XmlElement | None = None) -> byte
 
 def _write(element: XmlElement, written: Mapping[str, str], parts: list[str], without: XmlElement | None) -> None:
     """``written``: the namespaces that the output already has in force here."""
-    shape, values, scope = element.shape, element.values, element.scope
-    parts.append(f"<{element.qname}")
-    if scope is not written:
+    _, shape, values, _, scope, children, _ = element
+    if not shape.plain:
+        values = tuple([value.translate(_ATTRIBUTE) for value in values])
+    if scope is written:
+        parts.append(shape.opening % shape.ordered(values))
+    else:
+        parts.append(f"<{element.qname}")
         _write_namespaces(scope, written, parts)
-    if values:
-        if not shape.plain:
-            values = tuple([value.translate(_ATTRIBUTE) for value in values])
-        parts.append(shape.canonical % tuple([values[place] for place in shape.order]))
-    parts.append(">")
-    for child in element.children:
+        parts.append(f"{shape.canonical % shape.ordered(values)}>")
+    for child in children:
         if isinstance(child, str):
             parts.append(child.translate(_TEXT) if _SPECIAL_TEXT.search(child) else child)
         elif child is not without:
             # a child that declares nothing has the very scope of its parent, all of which is written by now
             _write(child, scope, parts, without)
-    parts.append(f"</{element.qname}>")
+    parts.append(shape.closing)
 
 
 def _write_namespaces(scope: Mapping[str, str], written: Mapping[str, str], parts: list[str]) -> None:

@@ -43,6 +43,8 @@ _RESPONSE_HEAD = bytes((0x11, 0x60))
 _NONCE_AT, _SLOT_AT, _RESPONSE_AT, _COUNT_AT, _LENGTH_AT, _RECORD_AT = 4, 36, 37, 41, 42, 45
 _HEAD, _VALUE_HEAD = Struct("<BBHBH"), 3
 """Of a block, its value's own head among it; and how long that is."""
+_DIGEST, _DIGEST_SIZE = Struct("<BBHBH48s"), 48
+"""A whole block with a digest in it."""
 _VBIOS_SIZE = 8
 
 
@@ -217,7 +219,8 @@ def _record_end(raw: bytes) -> int:
 
 @lru_cache(maxsize=64)
 def _measurements(record: bytes, count: int) -> Mapping[int, bytes]:
-    found: dict[int, bytes] = {}
+    if found := _of_one_size(record, count):
+        return MappingProxyType(found)
     at = 0
     for _ in range(count):
         index, value, at = _block(record, at)
@@ -227,6 +230,17 @@ def _measurements(record: bytes, count: int) -> Mapping[int, bytes]:
     if at != len(record):
         raise _bad_block("the blocks do not fill the record", at, f"{len(record) - at} bytes left")
     return MappingProxyType(found)
+
+
+def _of_one_size(record: bytes, count: int) -> dict[int, bytes]:
+    """A record whose blocks are all of 48 bytes, as they are everywhere that was seen; of any other nothing, for the
+    reader of single blocks to take or to say what is wrong."""
+    if len(record) != count * _DIGEST.size:
+        return {}
+    sizes = (_DIGEST_SIZE + _VALUE_HEAD, _DIGEST_SIZE)
+    found = {index - 1: value for index, specification, size, _, value_size, value in _DIGEST.iter_unpack(record)
+             if index and specification == 1 and (size, value_size) == sizes}  # fmt: skip
+    return found if len(found) == count else {}
 
 
 def _block(record: bytes, at: int) -> tuple[int, bytes, int]:

@@ -4,17 +4,18 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
+from typing import TypeAlias
 
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Validity
 from sealroom.tees._remembered import Remembered, digest_of
 from sealroom.tees.nvidia.rim_signature import RimSignature, holds, read_signature, reference_holds
-from sealroom.tees.nvidia.xml_tree import XmlElement, read_xml
+from sealroom.tees.nvidia.xml_tree import XmlElement, XmlShape, read_xml
 from sealroom.x509_chain import VerifiedChain, verify_certificates
 from sealroom.x509_reader import Certificate, SignatureScheme, read_der_certificate
 
@@ -37,6 +38,7 @@ _MAX_INDEX = 255
 _MAX_ALTERNATIVES = 64
 _HASHES = tuple([f"{_HASH}{number}" for number in range(_MAX_ALTERNATIVES)])
 _READ = ("type", "size", "index", "alternatives", "active")
+_Places: TypeAlias = Callable[[tuple[str, ...]], tuple[str, ...]]
 _NUMBERS = {str(number): number for number in range(_MAX_INDEX + 1)}
 """One way to write each."""
 
@@ -150,56 +152,49 @@ def _rim(root: XmlElement) -> Rim:
 def _measurements(payload: XmlElement) -> Mapping[int, tuple[bytes, ...]]:
     found: dict[int, tuple[bytes, ...]] = {}
     seen: set[int] = set()
+    places: dict[int, _Places] = {}
     for resource in payload.elements:
-        index, active, values = _resource(resource)
-        if index in seen:
-            raise _bad("an index stands twice", index)
+        shape = resource.shape
+        at = places.get(id(shape)) or places.setdefault(id(shape), _places(shape))
+        kind, size, number, count, active, *hashes = at(resource.values)
+        if kind != "Measurement" or size != "48":
+            raise _bad("the payload has something that is no measurement of 48 bytes", ascii(kind)[:100])
+        index = _NUMBERS.get(number)
+        if index is None or index in seen:
+            raise _bad("an index is none, or stands twice", ascii(number)[:40])
         seen.add(index)
-        if active:
+        if _NUMBERS.get(count) != len(hashes) or len(hashes) > _MAX_ALTERNATIVES:
+            raise _bad("a measurement has other values than it announces, or too many", index)
+        values = tuple([_digest(text, index) for text in hashes])
+        if active == "True":
             found[index] = values
+        elif active != "False":
+            raise _bad("a measurement is neither active nor inactive", index)
     if not found:
         raise _bad("no value is active: nothing could be compared", len(seen))
     return MappingProxyType(found)
 
 
-def _resource(resource: XmlElement) -> tuple[int, bool, tuple[bytes, ...]]:
-    given, hashes = _places(resource.shape.names)
-    kind, size, number, alternatives, active = [None if at is None else resource.values[at] for at in given]
-    if resource.name != _RESOURCE or kind != "Measurement" or size != "48":
-        raise _bad("the payload has something that is no measurement of 48 bytes", resource.name[:100])
-    index, count = _number(number, _MAX_INDEX), _number(alternatives, _MAX_ALTERNATIVES)
-    if active not in {"True", "False"} or not count:
-        raise _bad("a measurement is neither active nor inactive, or has no value", index)
-    values = [_digest(resource.values[at]) for at in hashes or ()]
-    if hashes is None or len(hashes) != count or None in values:
-        raise _bad("a measurement has other values than it announces", index)
-    return index, active == "True", tuple([value for value in values if value is not None])
+def _places(shape: XmlShape) -> _Places:
+    """What takes out of the values of a resource with these attributes: type, size, index, number of alternatives,
+    whether it is active, and then its values, which are numbered from 0 on."""
+    at = {name: place for place, name in enumerate(shape.names)}
+    count = sum([name.startswith(_HASH) for name in shape.names])
+    wanted = (*_READ, *_HASHES[:count])
+    if shape.name != _RESOURCE or not count or not all(name in at for name in wanted):
+        raise _bad("the payload has something that is no measurement with all that belongs to one", shape.name[:100])
+    return itemgetter(*[at[name] for name in wanted])
 
 
-@lru_cache(maxsize=64)
-def _places(names: tuple[str, ...]) -> tuple[tuple[int | None, ...], tuple[int, ...] | None]:
-    """Where a resource with these attributes has the ones that are read, and its values in their order; None in place
-    of those: they are not numbered from 0 on."""
-    at = {name: place for place, name in enumerate(names)}
-    count = sum([name.startswith(_HASH) for name in names])
-    hashes = tuple([at[name] for name in _HASHES[:count] if name in at])
-    return tuple([at.get(name) for name in _READ]), hashes if len(hashes) == count else None
-
-
-def _digest(text: str) -> bytes | None:
+def _digest(text: str, index: int) -> bytes:
     """96 hexadecimal digits; with white space among them, which Python would pass over, it is less than 48 bytes."""
     try:
         value = bytes.fromhex(text)
     except ValueError:
-        return None
-    return value if len(value) == _SIZE and len(text) == 2 * _SIZE else None
-
-
-def _number(text: str | None, limit: int) -> int:
-    number = _NUMBERS.get(text or "")
-    if number is None or number > limit:
-        raise _bad("a number is none, or too large", ascii(text)[:40])
-    return number
+        value = b""
+    if len(value) != _SIZE or len(text) != 2 * _SIZE:
+        raise _bad("a measurement has a value that is not 48 bytes in hexadecimal", index)
+    return value
 
 
 def _one(root: XmlElement, name: str) -> XmlElement:

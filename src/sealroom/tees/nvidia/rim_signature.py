@@ -7,7 +7,6 @@ signature over SignedInfo, where that digest stands, holds. Whoever checks the s
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,13 +56,13 @@ def read_signature(root: XmlElement) -> RimSignature:
             or it is in another shape than this one: one reference to the whole document, two transforms.
     """
     found = [element for element in root.elements if element.name == _SIGNATURE]
-    if len(found) != 1 or any(element.shape.name == _SIGNATURE for element in _below(found[0])):
+    if len(found) != 1 or any(
+        element.shape.name == _SIGNATURE for element in found[0].all() if element is not found[0]
+    ):
         raise _shape("exactly one signature, directly under the root", len(found))
     signature = found[0]
-    others = [element for element in root.elements if element is not signature]
-    if root.name.startswith(_DS) or any(
-        element.shape.name.startswith(_DS) for other in others for element in other.walk()
-    ):
+    others = [inner.shape for other in root.elements if other is not signature for inner in other.all()]
+    if root.name.startswith(_DS) or any(shape.name.startswith(_DS) for shape in others):
         raise _shape("nothing of a signature elsewhere", None)
     signed_info, value, key_info = _children(signature, "SignedInfo", "SignatureValue", "KeyInfo")
     return RimSignature(
@@ -73,10 +72,6 @@ def read_signature(root: XmlElement) -> RimSignature:
         value=_base64(value),
         certificates=_read_certificates(key_info),
     )
-
-
-def _below(element: XmlElement) -> Iterator[XmlElement]:
-    return (found for child in element.elements for found in child.walk())
 
 
 def reference_holds(root: XmlElement, signature: RimSignature) -> bool:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from sealroom.errors import MisuseError, UnverifiedError
 from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
 from sealroom.tees._remembered import forget_verdicts
-from sealroom.tees.nvidia import layout, ocsp_response
+from sealroom.tees.nvidia import layout, ocsp_response, xml_tree
 from sealroom.tees.nvidia.appraisal import ReferenceVerdict, compare_with_rims
 from sealroom.tees.nvidia.certificates import DeviceIdentity, verify_device
 from sealroom.tees.nvidia.layout import DeviceEvidence, NrasEvidence, NvidiaEvidence
@@ -130,6 +130,7 @@ def forget() -> None:
     forget_verdicts()
     ocsp_response.forget()
     layout.forget()
+    xml_tree.forget()
     _signature_holds.cache_clear()
 
 

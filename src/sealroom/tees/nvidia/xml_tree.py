@@ -6,14 +6,15 @@ see two documents. Everything is bounded before it is built.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 from xml.parsers import expat
 
 from sealroom.errors import MalformedError
 
-__all__ = ["XmlElement", "XmlShape", "read_xml"]
+__all__ = ["XmlElement", "XmlShape", "forget", "read_xml"]
 
 MAX_DOCUMENT = 512 * 1024
 MAX_DEPTH = 16
@@ -42,14 +43,16 @@ class XmlShape:
     """Of its attributes, expanded, as they stand."""
     canonical: str
     """The attributes in their canonical order, with a place (``%s``) for each value."""
-    order: tuple[int, ...]
-    """Which attribute stands in which place."""
+    ordered: Callable[[tuple[str, ...]], tuple[str, ...]]
+    """Puts the values into that order."""
+    opening: str
+    """The whole start tag of an element that declares nothing, with the same places."""
+    closing: str
     plain: bool
     """No attribute value of the document has a character that its canonical form writes in another way."""
 
 
-@dataclass(slots=True)
-class XmlElement:
+class XmlElement(NamedTuple):
     """An element as it stands, and what its names mean.
 
     ``name`` and the names of ``attributes`` are in Clark's notation, ``{namespace}local``, or ``local`` alone.
@@ -82,18 +85,26 @@ class XmlElement:
         """All the text directly inside."""
         return "".join([child for child in self.children if isinstance(child, str)])
 
-    def walk(self) -> Iterator["XmlElement"]:
-        """This element and all below it, in the order of the document."""
-        left = [self]
-        while left:
-            element = left.pop()
-            yield element
-            left.extend(reversed(element.elements))
+    def all(self) -> list["XmlElement"]:
+        """This element and all below it, nearer ones first."""
+        found = [self]
+        for element in found:  # which grows meanwhile
+            found += element.elements
+        return found
 
 
 _Event: TypeAlias = tuple[str, list[str]] | str | None
-_SHORT = (0,)
-_NO_SHAPE = XmlShape("", (), "", (), True)
+_NO_SHAPE = XmlShape("", (), "", tuple, "", "", True)
+_KNOWN: dict[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], bool], XmlShape] = {}
+_MAX_SHAPES, _MAX_KNOWN = 256, 4096
+"""How many shapes are kept, and characters of one."""
+_make = tuple.__new__
+"""Makes an `XmlElement` without the function that a named tuple puts before it."""
+
+
+def forget() -> None:
+    """Drop what is remembered of documents read before: for measurements of the cold case."""
+    _KNOWN.clear()
 
 
 def read_xml(raw: bytes) -> XmlElement:
@@ -108,8 +119,11 @@ def read_xml(raw: bytes) -> XmlElement:
     if raw.count(b"<") > MAX_TAGS:
         raise bad_xml("too many elements or comments", raw.count(b"<"), f"at most {MAX_TAGS} tags")
     # an ampersand or a single quote is all that can bring a character into a value that must be written otherwise
-    builder = _Builder(plain=b"&" not in raw and b"'" not in raw, long=len(raw) > MAX_TEXT)
-    return builder.build(_events(raw))
+    builder = _Builder(plain=b"&" not in raw and b"'" not in raw)
+    events = _events(raw)
+    if len(raw) > MAX_TEXT:
+        _require_short(events)
+    return builder.build(events)
 
 
 def _events(raw: bytes) -> list[_Event]:
@@ -143,75 +157,107 @@ def _require_utf8(raw: bytes) -> None:
         raise bad_xml("the document has a zero byte, which XML has nowhere")
 
 
+def _require_short(events: list[_Event]) -> None:
+    for event in events:
+        if isinstance(event, str) and len(event) > MAX_TEXT:
+            raise bad_xml("a text is too long", f"{len(event)} characters", f"at most {MAX_TEXT}")
+        if isinstance(event, tuple) and any(len(value) > MAX_TEXT for value in event[1]):
+            raise bad_xml("an attribute is too long", event[0][:60], f"at most {MAX_TEXT} characters")
+
+
 class _Builder:
     """Takes expat's events and builds the tree."""
 
-    def __init__(self, *, plain: bool, long: bool) -> None:
-        self._count = 0
+    def __init__(self, *, plain: bool) -> None:
         self._plain = plain
-        self._long = long
         # what names mean in a scope, which many elements share and which lives as long as they do
         self._shapes: dict[tuple[int, str, tuple[str, ...]], XmlShape] = {}
+        self._attributes: dict[tuple[int, str], tuple[str, str, str]] = {}
 
     def build(self, events: list[_Event]) -> XmlElement:
         """The document's element."""
         top = XmlElement("", _NO_SHAPE, (), _NOTHING, {}, [], [])
-        at, above = top, list[XmlElement]()
+        scope, children, elements = top.scope, top.children, top.elements
+        above: list[tuple[Mapping[str, str], list[XmlElement | str], list[XmlElement]]] = []
+        last: tuple[str, list[str], Mapping[str, str], XmlShape] = ("", [], scope, _NO_SHAPE)
+        count = 0
         for event in events:
             if event is None:
-                at = above.pop()
+                scope, children, elements = above.pop()
             elif isinstance(event, str):
-                if self._long and len(event) > MAX_TEXT:
-                    raise bad_xml("a text is too long", f"{len(event)} characters", f"at most {MAX_TEXT}")
-                at.children.append(event)
+                children.append(event)
             else:
-                element = self._start(*event, at.scope, len(above))
-                at.children.append(element)
-                at.elements.append(element)
-                above.append(at)
-                at = element
+                qname, flat = event
+                count += 1
+                if count > MAX_ELEMENTS or len(above) >= MAX_DEPTH or len(flat) > 2 * MAX_ATTRIBUTES:
+                    raise bad_xml("too many elements or attributes, or nested too deep", qname[:60])
+                names, values = flat[::2], tuple(flat[1::2])
+                if scope is last[2] and qname == last[0] and names == last[1]:
+                    element = _make(XmlElement, (qname, last[3], values, _NOTHING, scope, [], []))
+                else:
+                    element = self._start(qname, tuple(names), values, scope)
+                    if element.scope is scope:  # declares nothing: its shape is what its names are
+                        last = qname, names, scope, element.shape
+                children.append(element)
+                elements.append(element)
+                above.append((scope, children, elements))
+                _, _, _, _, scope, children, elements = element
         return top.elements[0]
 
-    def _start(self, qname: str, flat: list[str], scope: Mapping[str, str], depth: int) -> XmlElement:
-        self._count += 1
-        if self._count > MAX_ELEMENTS or depth >= MAX_DEPTH or len(flat) > 2 * MAX_ATTRIBUTES:
-            raise bad_xml("too many elements or attributes, or nested too deep", qname[:60])
-        names, values = tuple(flat[::2]), tuple(flat[1::2])
-        if self._long and values and max(map(len, values)) > MAX_TEXT:
-            raise bad_xml("an attribute is too long", qname[:60], f"at most {MAX_TEXT} characters")
+    def _start(
+        self, qname: str, names: tuple[str, ...], values: tuple[str, ...], scope: Mapping[str, str]
+    ) -> XmlElement:
         shape = self._shapes.get((id(scope), qname, names))
-        if shape is not None:
-            return XmlElement(qname, shape, values, _NOTHING, scope, [], [])
-        return self._first_of_shape(qname, names, values, scope)
+        if shape is None:
+            return self._first_of_shape(qname, names, values, scope)
+        return XmlElement(qname, shape, values, _NOTHING, scope, [], [])
 
     def _first_of_shape(
         self, qname: str, names: tuple[str, ...], values: tuple[str, ...], scope: Mapping[str, str]
     ) -> XmlElement:
         if "xmlns" not in "".join(names):
-            shape = self._shapes[id(scope), qname, names] = _shape(qname, names, scope, plain=self._plain)
+            shape = self._shapes[id(scope), qname, names] = self._shape_of(qname, names, scope)
             return XmlElement(qname, shape, values, _NOTHING, scope, [], [])
         declared = _declarations(names, values)
         within = {**scope, **declared} if declared else scope
         kept = [place for place, name in enumerate(names) if not _is_declaration(name)]
-        shape = _shape(qname, tuple([names[place] for place in kept]), within, plain=self._plain)
+        shape = self._shape_of(qname, tuple([names[place] for place in kept]), within)
         return XmlElement(qname, shape, tuple([values[place] for place in kept]), declared, within, [], [])
 
+    def _shape_of(self, qname: str, names: tuple[str, ...], scope: Mapping[str, str]) -> XmlShape:
+        """A pure function of what it is given, and documents of one publisher have few of them: kept, as far as they
+        are small."""
+        key = qname, names, tuple(scope.items()), self._plain
+        shape = _KNOWN.get(key)
+        if shape is None:
+            shape = self._shape(qname, names, scope)
+            if len(shape.opening) + sum(map(len, scope.values())) <= _MAX_KNOWN:
+                if len(_KNOWN) >= _MAX_SHAPES:
+                    _KNOWN.clear()
+                _KNOWN[key] = shape
+        return shape
 
-def _shape(qname: str, names: tuple[str, ...], scope: Mapping[str, str], *, plain: bool) -> XmlShape:
-    name, expanded = _expand(qname, scope, default=True), tuple([_expand(one, scope, default=False) for one in names])
-    if len(names) < 2:
-        return XmlShape(name, expanded, f' {names[0]}="%s"' if names else "", _SHORT[: len(names)], plain)
-    if len(set(expanded)) != len(expanded):
-        raise bad_xml("an attribute stands twice under two prefixes")
-    order = tuple(sorted(range(len(names)), key=lambda place: _by_namespace(expanded[place])))
-    form = "".join([f' {names[place]}="%s"' for place in order])  # no name has a percent sign in it
-    return XmlShape(name, expanded, form, order, plain)
+    def _shape(self, qname: str, names: tuple[str, ...], scope: Mapping[str, str]) -> XmlShape:
+        name = _expand(qname, scope, default=True)
+        if not names:
+            return XmlShape(name, (), "", tuple, f"<{qname}>", f"</{qname}>", self._plain)
+        known = self._attributes
+        meant = [known.get((id(scope), one)) or self._attribute(one, scope) for one in names]
+        expanded = tuple([one[2] for one in meant])
+        if len(set(expanded)) != len(expanded):
+            raise bad_xml("an attribute stands twice under two prefixes")
+        order = sorted(range(len(names)), key=meant.__getitem__)
+        form = "".join([f' {names[place]}="%s"' for place in order])  # no name has a percent sign in it
+        ordered = itemgetter(*order) if len(order) > 1 else tuple
+        return XmlShape(name, expanded, form, ordered, f"<{qname}{form}>", f"</{qname}>", self._plain)
 
-
-def _by_namespace(name: str) -> tuple[str, str]:
-    """Canonical XML's order: those without a namespace come first."""
-    namespace, brace, local = name.rpartition("}")
-    return (namespace[1:], local) if brace else ("", name)
+    def _attribute(self, name: str, scope: Mapping[str, str]) -> tuple[str, str, str]:
+        """Where an attribute stands in canonical order, which is by namespace and local name and begins with those
+        that have none; and its expanded name."""
+        expanded = _expand(name, scope, default=False)
+        namespace, brace, local = expanded.rpartition("}")
+        found = self._attributes[id(scope), name] = (namespace[1:], local, expanded) if brace else ("", name, name)
+        return found
 
 
 def _require_declaration(version: str, encoding: str | None, _: int) -> None:
@@ -245,15 +291,19 @@ def _is_declaration(name: str) -> bool:
 
 
 def _expand(qname: str, scope: Mapping[str, str], *, default: bool) -> str:
-    if _NAME.fullmatch(qname):
+    prefix, colon, local = qname.partition(":")
+    if not _is_name(prefix) or (colon and not _is_name(local)):
+        raise bad_xml("a name is none, or has two colons", qname[:60])
+    if not colon:
         namespace = scope.get("") if default else None
         return f"{{{namespace}}}{qname}" if namespace else qname
-    prefix, _, local = qname.partition(":")
-    if not _NAME.fullmatch(prefix) or not all(_NAME.fullmatch(part) for part in local.split(":")):
-        raise bad_xml("a name is none", qname[:60])
-    if prefix not in scope or ":" in local:
-        raise bad_xml("a prefix that was not declared, or that is not taken here", qname[:60])
+    if prefix not in scope:
+        raise bad_xml("a prefix that was not declared", qname[:60])
     return f"{{{scope[prefix]}}}{local}"
+
+
+def _is_name(text: str) -> bool:
+    return (text.isascii() and text.isidentifier()) or _NAME.fullmatch(text) is not None
 
 
 def bad_xml(message: str, got: object = None, expected: object = None) -> MalformedError:

@@ -25,7 +25,7 @@ def test_elements_attributes_and_text_with_names_resolved():
     root = read_xml(DOCUMENT)
     assert (root.name, root.qname, dict(root.attributes)) == ("{urn:u}a", "a", {"x": "1", "{urn:p}x": "2"})
     assert [child.name for child in root.elements] == ["{urn:p}b", "c", "{urn:q}b"]
-    assert [element.text for element in root.walk()] == ["\n one \ntwo", "t&u", "<&>A", ""]
+    assert [element.text for element in root.all()] == ["\n one \ntwo", "t&u", "<&>A", ""]
 
 
 def test_a_text_that_a_comment_divides_is_one_text():
@@ -35,7 +35,7 @@ def test_a_text_that_a_comment_divides_is_one_text():
 
 def test_what_is_declared_holds_below_and_not_beside():
     root = read_xml(b'<a><b xmlns="urn:b" xmlns:p="urn:p"><p:c/><d/></b><e/></a>')
-    assert [element.name for element in root.walk()] == ["a", "{urn:b}b", "{urn:p}c", "{urn:b}d", "e"]
+    assert [element.name for element in root.all()] == ["a", "{urn:b}b", "e", "{urn:p}c", "{urn:b}d"]
     assert root.elements[0].declared == {"": "urn:b", "p": "urn:p"}
     assert root.elements[1].scope == {}
 
