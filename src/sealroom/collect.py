@@ -4,7 +4,8 @@
     collected = attester.collect(report_data)
 
 Which interface a machine has is found by looking: Linux configfs-tsm first, then Gramine, then each TEE's own
-device; a TPM by itself, which makes no machine confidential, is the last.
+device; a TPM is the last: that of a confidential VM of Azure's answers for the hardware, and one by itself makes no
+machine confidential.
 
     devices = devices_of_this_machine(folder)
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from sealroom.errors import UnavailableError
 from sealroom.evidence import Attester, Collateral, DeviceAttester
 from sealroom.tees._tsm.collect import REPORT_DIRECTORY, TsmDirectory, provider_of
+from sealroom.tees.azure_vtpm.collect import CHASSIS, AzureVtpm, is_azure
 from sealroom.tees.cca.collect import PROVIDER as CCA
 from sealroom.tees.cca.collect import CcaConfigfs
 from sealroom.tees.nitro.collect import NitroModule
@@ -59,6 +61,7 @@ class Places:
     gramine: Path = GRAMINE
     nsm: Path = Path("/dev/nsm")
     tpm: Path = TPM
+    chassis: Path = CHASSIS
 
 
 def this_machine(*, collateral: Collateral | None = None, places: Places | None = None) -> Attester:
@@ -84,7 +87,7 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
     if places.nsm.exists():
         return NitroModule(places.nsm)
     if places.tpm.exists():  # the last: every confidential guest has better to offer, many of them beside a TPM
-        return TpmTools(tcti=f"device:{places.tpm}", collateral=ours)
+        return _of_tpm(places, ours)
     raise UnavailableError(
         "collect.no-tee",
         "this machine offers no evidence that this release can ask for",
@@ -93,6 +96,16 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
         f"{places.gramine}, {places.nsm} or {places.tpm}",
         hint="`sealroom doctor` says what is missing and how to mend it; `sealroom up` runs on simulated hardware",
     )
+
+
+def _of_tpm(places: Places, ours: Collateral) -> Attester:
+    """Of a cloud's vTPM, what the cloud put into it: the hardware's report, in Azure's confidential VMs."""
+    tcti = f"device:{places.tpm}"
+    if is_azure(places.chassis):
+        azure = AzureVtpm(tcti, collateral=ours)
+        if azure.is_confidential():
+            return azure
+    return TpmTools(tcti=tcti, collateral=ours)
 
 
 def devices_of_this_machine(folder: Path | None = None) -> Mapping[str, DeviceAttester]:

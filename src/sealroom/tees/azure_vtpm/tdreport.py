@@ -12,8 +12,8 @@ from sealroom.tees.azure_vtpm.hcl import HclReport
 __all__ = ["require_quote_of", "tdreport_data"]
 
 _REPORT_DATA, _TDINFO = slice(128, 192), slice(512, 912)
-_IN_QUOTE = slice(120, 520)
-"""Attributes, XFAM, MRTD, configuration, owner and the four registers: the same bytes, of TD 1.0 and of TD 1.5."""
+_IN_QUOTE = slice(120, 584)
+"""Attributes, XFAM, MRTD, configuration, owner and the four registers, then report data: of TD 1.0 and of TD 1.5."""
 
 
 def tdreport_data(report: HclReport) -> bytes:
@@ -24,15 +24,15 @@ def tdreport_data(report: HclReport) -> bytes:
 def require_quote_of(report: HclReport, quote: bytes) -> None:
     """Raise unless ``quote`` is of the TD that the TDREPORT in ``report`` is of, as it was then.
 
-    Its report data is compared with the runtime data, and not here.
-
     Raises:
         MalformedError: ``dcap.*``: it is no quote.
         UnverifiedError: ``azure-vtpm.tdreport``.
     """
-    said, signed = report.hardware_report[_TDINFO], read_quote(quote).body[_IN_QUOTE]
+    said = report.hardware_report[_TDINFO] + tdreport_data(report)
+    signed = read_quote(quote).body[_IN_QUOTE]
     if said != signed:
-        at = next(index for index, (one, other) in enumerate(zip(said, signed, strict=False)) if one != other)
+        at = next((index for index, (one, other) in enumerate(zip(said, signed, strict=False)) if one != other), 0)
         raise UnverifiedError("azure-vtpm.tdreport", "the quote was made of another TDREPORT than the one that came",
-                              where=f"0x{_TDINFO.start + at:x}", got=said.hex()[:64], expected=signed.hex()[:64],
+                              where=f"0x{_IN_QUOTE.start + at:x} of the quote's body", got=signed[at : at + 32].hex(),
+                              expected=said[at : at + 32].hex(),
                               hint="ask the host's service for a quote of this TDREPORT")  # fmt: skip
