@@ -46,7 +46,7 @@ def octets(value: Any, where: str, *, area: str) -> bytes:
         MalformedError: ``AREA.evidence``.
     """
     try:
-        if isinstance(value, list) and all(type(one) is int and 0 <= one < 256 for one in value):
+        if isinstance(value, list) and value and all(type(one) is int and 0 <= one < 256 for one in value):
             return bytes(value)
         if isinstance(value, str) and value:
             return _text(value)

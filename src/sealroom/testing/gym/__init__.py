@@ -4,9 +4,11 @@
     mutation            what a mutation is, and what a sound verifier makes of it
     quotes, dcap, snp   what is done to quotes, their collateral, and reports
     nvidia, nvidia_rims, cose   what is done to GPUs' reports, their reference values, and signed CBOR
+    azure, gcp, tpm, vtpm, tokens, json_evidence   what is done to the evidence of clouds and TPMs, and to tokens
     certificates, signed_documents, revocation, windows   what is done to the parts that they share
-    hierarchy, hierarchy_faults, snp_hierarchy, nvidia_hierarchy
+    hierarchy, hierarchy_faults, snp_hierarchy, nvidia_hierarchy, azure_world, gcp_world, token_world
                         the samples under keys of one's own, with one fault at a time
+    worlds              which samples can be had so
     judges, verifiers_service, nvidia_verifier_service   this project's verifier, and other people's
     report              counts and findings
 
@@ -17,18 +19,18 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 from sealroom.evidence import Tee
+from sealroom.testing.gym.azure import azure_mutations
 from sealroom.testing.gym.cose import cose_mutations, nitro_mutations
 from sealroom.testing.gym.dcap import dcap_mutations
-from sealroom.testing.gym.hierarchy import Hierarchy
-from sealroom.testing.gym.hierarchy_faults import hierarchy_mutations
+from sealroom.testing.gym.gcp import gcp_mutations
 from sealroom.testing.gym.judges import Answer, Judge, claims_of
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
 from sealroom.testing.gym.nvidia import nvidia_mutations
-from sealroom.testing.gym.nvidia_hierarchy import NvidiaHierarchy, nvidia_hierarchy_mutations
 from sealroom.testing.gym.report import Finding, GymReport, finding_of, other_status
 from sealroom.testing.gym.snp import snp_mutations
-from sealroom.testing.gym.snp_hierarchy import SnpHierarchy, snp_hierarchy_mutations
+from sealroom.testing.gym.tpm import tpm_mutations
 from sealroom.testing.gym.windows import time_mutations
+from sealroom.testing.gym.worlds import re_minted
 
 __all__ = ["Finding", "GymReport", "mutations", "re_minted", "run_gym"]
 
@@ -39,6 +41,9 @@ _MAKERS: dict[Tee, Callable[[Sample, Sequence[Sample], random.Random], Iterator[
     Tee.NVIDIA: nvidia_mutations,
     Tee.NITRO: nitro_mutations,
     Tee.CCA: cose_mutations,
+    Tee.TPM: tpm_mutations,
+    Tee.AZURE_VTPM: azure_mutations,
+    Tee.GCP: gcp_mutations,
 }
 
 
@@ -83,20 +88,6 @@ def mutations(sample: Sample, samples: Sequence[Sample], *, seed: int = 0) -> It
     except Exception:  # noqa: BLE001 - ours refuses the sample or fails at it, which is a finding already
         return
     yield from time_mutations(sample, window)
-
-
-def re_minted(sample: Sample) -> tuple[Sample, Iterator[Mutation]] | None:
-    """The sample under keys of one's own, which has to be accepted too, and one fault at a time in it."""
-    if sample.tee is Tee.SNP:
-        snp = SnpHierarchy.of(sample)
-        return None if snp is None else (snp.sample(), snp_hierarchy_mutations(snp))
-    if sample.tee is Tee.NVIDIA:
-        nvidia = NvidiaHierarchy.of(sample)
-        return None if nvidia is None else (nvidia.sample(), nvidia_hierarchy_mutations(nvidia))
-    if sample.tee not in {Tee.TDX, Tee.SGX}:
-        return None
-    dcap = Hierarchy.of(sample)
-    return None if dcap is None else (dcap.sample(), hierarchy_mutations(dcap))
 
 
 def _run(

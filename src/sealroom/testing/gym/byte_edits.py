@@ -3,13 +3,14 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["Span", "edits", "flipped", "length_edits", "replaced"]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A named stretch of bytes. ``is_length``: it says how long something else is (little-endian)."""
+    """A named stretch of bytes. ``is_length``: it says how long something else is."""
 
     name: str
     start: int
@@ -53,10 +54,10 @@ def edits(value: bytes, draw: random.Random) -> Iterator[tuple[str, bytes]]:
             yield word, other
 
 
-def length_edits(value: bytes, rest: int) -> Iterator[tuple[str, bytes]]:
-    """Lies about a length of which ``rest`` bytes are really there."""
+def length_edits(value: bytes, rest: int, order: Literal["little", "big"] = "little") -> Iterator[tuple[str, bytes]]:
+    """Lies about a length of which ``rest`` bytes are really there; ``order``: of its own bytes."""
     size, top = len(value), (1 << 8 * len(value)) - 1
-    true = int.from_bytes(value, "little")
+    true = int.from_bytes(value, order)
     lies = {"0": 0, "1": 1, "one less": true - 1, "one more": true + 1, "half": true // 2, "double": true * 2,
             "all that is there": rest, "one more than is there": rest + 1, "2 to the 15": 1 << 15, "max": top,
             "half of max": top // 2 + 1}  # fmt: skip
@@ -64,4 +65,4 @@ def length_edits(value: bytes, rest: int) -> Iterator[tuple[str, bytes]]:
     for word, lie in lies.items():
         if 0 <= lie <= top and lie not in seen:
             seen.add(lie)
-            yield word, lie.to_bytes(size, "little")
+            yield word, lie.to_bytes(size, order)

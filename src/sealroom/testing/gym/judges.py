@@ -83,4 +83,5 @@ def _facts(claims: Claims) -> object:
         sorted((kind, sorted(parts.items())) for kind, parts in claims.tcb.items()), claims.debug, claims.migratable,
         claims.tcb_status, claims.tcb_date, claims.advisories, claims.flags, claims.signer, claims.device_id,
         sorted(claims.details.items()), claims.root, claims.simulated,
+        None if claims.inner is None else _facts(claims.inner),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from sealroom.errors import SealroomError
 from sealroom.evidence import Tee, TrustRoots
 from sealroom.tees._cose.key import read_key, spki_of
 from sealroom.tees.registry import known_tees
+from sealroom.testing.gym.cloud_originals import CLOUDS, cloud_sample
 from sealroom.testing.gym.mutation import Sample
 from sealroom.testing.vector_store import VectorCase, find_cases, read_case
 from sealroom.x509_reader import Certificate, read_certificates
@@ -33,6 +34,10 @@ def originals(directory: Path) -> Iterator[Sample]:
             case = read_case(name, folder)
         except SealroomError:
             continue  # of another schema, or broken: `sealroom conformance` is what complains
+        if case.kind in CLOUDS:
+            cloud = cloud_sample(case) if case.expect.verdict == "valid" else None
+            yield from [] if cloud is None else [cloud]
+            continue
         tee = _tee(case.kind)
         if tee is not None and case.expect.verdict == "valid" and _is_whole(case, tee):
             yield _sample(case, tee)

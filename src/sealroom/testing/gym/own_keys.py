@@ -14,12 +14,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sealroom.der import CONTEXT_0, SEQUENCE, DerReader, read_whole
 from sealroom.testing import der
+from sealroom.testing.tokens import TokenSigner
 
-__all__ = ["PrivateKey", "elements", "own_p256", "own_p384", "own_rsa", "raw_point", "raw_signature", "reissued",
-           "signature_of", "signed", "unsigned"]  # fmt: skip
+__all__ = ["RSA_SHA256", "PrivateKey", "elements", "own_p256", "own_p384", "own_rsa", "own_rsa_2048", "own_service",
+           "raw_point", "raw_signature", "reissued", "signature_of", "signed", "unsigned"]  # fmt: skip
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+RSA_SHA256 = der.oid("1.2.840.113549.1.1.11")
+"""How Google's certificates say that they are signed with RSA."""
 _BEFORE_KEY = 5
 """Serial number, algorithm, issuer, validity, subject."""
 
@@ -40,6 +43,18 @@ def own_p384(name: str) -> ec.EllipticCurvePrivateKey:
 def own_rsa(_name: str) -> rsa.RSAPrivateKey:
     """An RSA-4096 key, as AMD's issuers have; takes a second."""
     return rsa.generate_private_key(public_exponent=65537, key_size=4096)
+
+
+@cache
+def own_rsa_2048(_name: str) -> rsa.RSAPrivateKey:
+    """An RSA-2048 key, as Google's issuers have."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def own_service(_name: str, kid: str) -> TokenSigner:
+    """A service that signs tokens by a key of 2048 bits under the name ``kid``."""
+    return TokenSigner(kid=kid)
 
 
 def raw_point(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -73,6 +88,8 @@ def signed(body: bytes, signer: PrivateKey) -> bytes:
     """A certificate or revocation list: ``body``, the algorithm that it names, and a signature."""
     parts = elements(read_whole(body, SEQUENCE).content)
     algorithm = next(part for part in parts if part[0] == SEQUENCE)
+    if isinstance(signer, rsa.RSAPrivateKey) and RSA_SHA256 in algorithm:
+        return der.sequence(body, algorithm, der.bit_string(signer.sign(body, padding.PKCS1v15(), hashes.SHA256())))
     return der.sequence(body, algorithm, der.bit_string(signature_of(signer, body)))
 
 

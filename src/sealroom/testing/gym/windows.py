@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sealroom.evidence import Tee, Validity
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
+from sealroom.testing.gym.tokens import is_token
 
 __all__ = ["time_mutations"]
 
@@ -16,7 +17,7 @@ _SECOND, _LONG = timedelta(seconds=1), timedelta(days=3650)
 
 def time_mutations(sample: Sample, window: Validity) -> Iterator[Mutation]:
     """``window``: when the verdict on ``sample`` holds, both ends included; of an enrolled key there is none."""
-    if sample.tee is Tee.CCA:
+    if sample.tee in {Tee.CCA, Tee.TPM} or is_token(sample):  # of a token its own module has them
         return
     moments = {
         "a second before its window": (window.not_before - _SECOND, Expectation.FORGERY),
