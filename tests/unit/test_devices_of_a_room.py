@@ -154,3 +154,12 @@ def test_a_room_without_devices_under_a_policy_that_wants_one_is_refused(room: D
 
     assert [check.code for check in failures] == ["nvidia.count-not-accepted"]
     assert room.judge(room.bundle({}), room.policy("")).accepted
+
+
+def test_two_makers_vouch_for_a_room_with_devices_and_one_for_a_room_without(
+    room: DeviceRoom, honest: EvidenceBundle
+) -> None:
+    two = room.policy(NVIDIA + "minimum_count = 0\n", trust="minimum_vendors = 2")
+
+    assert room.judge(honest, two).accepted
+    assert [check.code for check in room.judge(room.bundle({}), two).failures] == ["trust.too-few-vendors"]
