@@ -3,6 +3,7 @@
 from sealroom.policy.document import Table
 from sealroom.policy.load_intel import measurements
 from sealroom.policy.model_others import NITRO_ALLOWANCES, NITRO_MEASUREMENTS, NITRO_TPM_MEASUREMENTS, NitroRules
+from sealroom.policy.nitro import says_nothing
 from sealroom.policy.pinning import not_both, one_pinned_or_unchecked
 from sealroom.policy.scope import Scope
 
@@ -31,7 +32,12 @@ def nitro_rules(top: Table, scope: Scope) -> NitroRules:
         raise table.bad_value("document", document, "one of " + ", ".join(DOCUMENTS))
     one_pinned_or_unchecked(table, _PINS[document], scope, by="measurement")
     pins = measurements(table, {**NITRO_MEASUREMENTS, **NITRO_TPM_MEASUREMENTS}, scope)
-    for name in pins:
+    allow = frozenset(table.choices("allow", NITRO_ALLOWANCES))
+    for name, accepted in pins.items():
+        if any(says_nothing(name, value, debug="debug" in allow) for value in accepted):
+            raise table.bad_value(name, "zeros", "what some software measures to",
+                                  "in debug mode, or unsigned, everything has zeros there",
+                                  )  # fmt: skip
         if name not in _MEASUREMENTS[document]:
             raise table.bad_value("document", document, f"the kind of document that has {name}",
                                   "a NitroTPM's registers are not an enclave's, and have names of their own",
@@ -45,6 +51,6 @@ def nitro_rules(top: Table, scope: Scope) -> NitroRules:
         maximum_age_seconds=table.integer("maximum_document_age_seconds", low=1, high=_LONGEST_AGE, default=1)
         if "maximum_document_age_seconds" in table
         else None,
-        allow=frozenset(table.choices("allow", NITRO_ALLOWANCES)),
+        allow=allow,
         named=frozenset(table),
     )

@@ -1,6 +1,6 @@
 """Checks on Nitro claims (``spec/policy.md`` section 2.3.6)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from sealroom.evidence import Check, Claims
@@ -11,12 +11,14 @@ from sealroom.policy.model import Policy
 from sealroom.policy.model_others import NitroRules
 from sealroom.policy.subject import CLOCK_SKEW
 
-__all__ = ["FLAGS", "nitro_checks"]
+__all__ = ["FLAGS", "nitro_checks", "says_nothing"]
 
 FLAGS = {"debug": Flag("debug", "start the enclave without --debug-mode: with it, the host reads its console and "
                        "its registers are zero")}  # fmt: skip
 """Every flag of Nitro claims."""
 _IMAGE = {"enclave": "pcr0", "nitro-tpm": "nitrotpm_pcr4"}
+_ZERO_IN_DEBUG = frozenset({"pcr0", "pcr1", "pcr2"})
+_SAY_WHAT_RUNS = _ZERO_IN_DEBUG | {"pcr8", "nitrotpm_pcr4", "nitrotpm_pcr8", "nitrotpm_pcr9", "nitrotpm_pcr11"}
 
 
 def nitro_checks(policy: Policy, claims: Claims, at: datetime) -> Iterator[Check]:
@@ -31,11 +33,26 @@ def nitro_checks(policy: Policy, claims: Claims, at: datetime) -> Iterator[Check
     if policy.leaves_open("measurement"):
         image = claims.measurements.get(_IMAGE[rules.document])
         yield left_open(policy, "measurement", "nitro.measurement", "none" if image is None else image.hex())
-    yield from measurement_checks("nitro", rules.measurements, claims)
+    yield from measurement_checks("nitro", _naming_something(rules), claims)
     yield _age(policy, rules, claims, at)
     if rules.module_id:
         yield accepted_word("nitro.module-id", str(claims.details.get("module_id")), rules.module_id,
                             source="policy: [nitro] module_id", fix="use one of the named enclaves")  # fmt: skip
+
+
+def says_nothing(name: str, value: bytes, *, debug: bool) -> bool:
+    """Whether a register of zeros would be taken for software: any image that is not signed has them in PCR8, and any
+    enclave in debug mode in the first three. Where that mode is allowed, those show at least that it is on."""
+    return name in _SAY_WHAT_RUNS and not any(value) and not (debug and name in _ZERO_IN_DEBUG)
+
+
+def _naming_something(rules: NitroRules) -> Mapping[str, tuple[bytes, ...]]:
+    """The pins without such zeros, which a reference file could bring."""
+    debug = "debug" in rules.allow
+    return {
+        name: tuple(value for value in accepted if not says_nothing(name, value, debug=debug))
+        for name, accepted in rules.measurements.items()
+    }
 
 
 def _age(policy: Policy, rules: NitroRules, claims: Claims, at: datetime) -> Check:

@@ -98,9 +98,7 @@ def authentic(bench: Bench) -> Iterator[NitroCase]:
     largest = replace(form, public_key=bytes(1024), user_data=bytes(512), nonce=bytes(512))
     yield bench.case("everything as long as it can be", form=largest)
     yield bench.case("empty user data and nonce", form=replace(form, user_data=b"", nonce=b""))
-    for digest, size in (("SHA256", 32), ("SHA512", 64)):
-        pcrs = dict.fromkeys(range(32), b"\1" * size)
-        yield bench.case(f"32 PCRs of {digest}", form=replace(form, digest=digest, pcrs=pcrs))
+    yield bench.case("32 PCRs", form=replace(form, pcrs=dict.fromkeys(range(32), b"\1" * _SIZE)))
     yield from _times(bench)
     yield from _debug(bench)
     tpm = NitroMachine.create(vendor=bench.machine.vendor, is_nitro_tpm=True)

@@ -64,6 +64,8 @@ def payload_faults(bench: Bench) -> Iterator[NitroCase]:
     yield bench.case("a payload without its last byte", "nitro.cbor-truncated", payload=payload[:-1])
     yield bench.case("a payload that is an array", "nitro.document", payload=encode_cbor([]))
     yield bench.case("an empty payload", "nitro.cbor-truncated", payload=b"")
+    large = bench.members(member("comment", bytes(16384)))
+    yield bench.case("a payload of more than 16 KiB", "nitro.document", payload=large)
     for pair in members:
         name = pair[0][1:].decode("ascii", "ignore")
         twice = write_members([*members, pair])
@@ -81,7 +83,7 @@ def member_faults(bench: Bench) -> Iterator[NitroCase]:
     """Of the members that are no PCRs and no certificates: types and sizes."""
     wrong: dict[str, list[CborValue]] = {
         "module_id": [None, b"i-0", 7, "", "x" * 257, "i-0\n", "i-\u00e9"],
-        "digest": [None, b"SHA384", "SHA1", "sha384", "", 384],
+        "digest": [None, b"SHA384", "SHA1", "SHA256", "SHA512", "sha384", "", 384],
         "timestamp": [None, "0", b"0", 0, -1, _YEAR_10000_MS, True, [1]],
         "public_key": ["key", 7, b"", bytes(1025), [b"key"]],
         "user_data": ["data", 7, bytes(513), False],
@@ -106,6 +108,8 @@ def pcr_faults(bench: Bench) -> Iterator[NitroCase]:
     }  # fmt: skip
     for name, given in wrong.items():
         yield bench.case(f"PCRs {name}", "nitro.pcr", payload=bench.members(member("pcrs", given)))
+    short = replace(bench.form(), digest="SHA256", pcrs=dict.fromkeys(range(16), bytes(32)))
+    yield bench.case("PCRs of SHA-256, all of them", "nitro.digest", form=short)
     others: dict[str, CborValue] = {"in an array": [bytes(48)], "null": None}
     for name, value in others.items():
         yield bench.case(f"PCRs {name}", "nitro.pcrs", payload=bench.members(member("pcrs", value)))

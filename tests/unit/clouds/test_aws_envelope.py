@@ -1,6 +1,6 @@
 """Envelopes as KMS writes them open; all else is refused for its own reason, and nothing tells why a key failed.
 
-Pitfall 15: the answer of KMS is BER of indefinite length. OpenSSL judges both what we mint and what we read.
+Fault gpu-cloud 15: the answer of KMS is BER of indefinite length. OpenSSL judges both what we mint and what we read.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Keys from KMS: botocore's own client against a KMS of ours that verifies documents, and whoever stands in between.
 
-Pitfall 15: what the parent instance can swap is refused. The document is of simulated hardware; all else is as in
-the world: signed requests, JSON, BER.
+Fault gpu-cloud 15: what the parent instance can swap is refused. The document is of simulated hardware; all else is
+as in the world: signed requests, JSON, BER.
 """
 
 import base64

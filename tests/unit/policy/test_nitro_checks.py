@@ -1,5 +1,6 @@
 """What a policy asks of a Nitro document: each check alone refuses, and the code says which."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -94,6 +95,7 @@ def test_what_runs_is_left_open_by_a_reason_alone() -> None:
         (f'pcr0 = ["{"02" * 48}"]\nnitrotpm_pcr4 = ["{"02" * 48}"]', "policy.bad-value"),
         (f'pcr0 = ["{"02" * 32}"]', "policy.bad-value"),
         (f'pcr32 = ["{"02" * 48}"]', "policy.unknown-key"),
+        ("pcr0 = []", "policy.bad-value"),
         (f'pcr0 = ["{"02" * 48}"]\ndocument = "both"', "policy.bad-value"),
     ],
 )
@@ -102,3 +104,55 @@ def test_a_table_that_pins_nothing_or_mixes_registers_is_no_policy(lines: str, c
         policy_for(Tee.NITRO, f"[nitro]\n{lines}\n")
 
     assert refused.value.code == code
+
+
+_ZEROS = "00" * 48
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f'pcr0 = ["{_ZEROS}"]',
+        f'pcr0 = ["{"01" * 48}", "{_ZEROS}"]',
+        f'pcr1 = ["{_ZEROS}"]\npcr2 = ["{_ZEROS}"]',
+        f'pcr8 = ["{_ZEROS}"]',
+        f'pcr8 = ["{_ZEROS}"]\nallow = ["debug"]',
+        f'document = "nitro-tpm"\nnitrotpm_pcr4 = ["{_ZEROS}"]',
+    ],
+)
+def test_a_register_of_zeros_is_no_software_that_a_policy_could_pin(lines: str) -> None:
+    """Fault gpu-cloud 11: every enclave in debug mode has them, and every image that nobody signed."""
+    with pytest.raises(MalformedError, match=r"policy\.bad-value"):
+        policy_for(Tee.NITRO, f"[nitro]\n{lines}\n")
+
+
+def test_where_debug_mode_is_allowed_zeros_name_it() -> None:
+    policy = policy_for(Tee.NITRO, f'[nitro]\npcr0 = ["{_ZEROS}"]\nallow = ["debug"]\n')
+    zero = changed(_ENCLAVE, measurements=dict.fromkeys(("pcr0", "pcr1", "pcr2"), bytes(48)),
+                   flags=frozenset({"debug"}))  # fmt: skip
+
+    assert judged(policy, zero).accepted
+    assert codes(judged(policy, _ENCLAVE)) == ["nitro.pcr0-not-accepted"]
+
+
+def test_a_register_that_the_document_lacks_meets_no_pin() -> None:
+    """Fault gpu-cloud 11: not even a pin of zeros."""
+    policy = policy_for(Tee.NITRO, f'{_IMAGE}pcr12 = ["{_ZEROS}"]\n')
+
+    assert codes(judged(policy, _ENCLAVE)) == ["nitro.pcr12-not-accepted"]
+
+
+def test_zeros_that_a_reference_file_brought_are_no_software_either() -> None:
+    policy = policy_for(Tee.NITRO, f'[nitro]\npcr8 = ["{"09" * 48}"]\n')
+    assert policy.nitro is not None
+    brought = replace(policy, nitro=replace(policy.nitro, measurements={"pcr8": (bytes(48),)}))
+    unsigned = changed(_ENCLAVE, measurements={"pcr8": bytes(48)})
+
+    assert codes(judged(brought, unsigned)) == ["nitro.pcr8-not-accepted"]
+
+
+def test_an_empty_list_of_registers_is_no_policy() -> None:
+    """Fault gpu-cloud 13: it would accept everything, or nothing; nobody knows."""
+    for lines in ("pcr0 = []", "pcr8 = []", ""):
+        with pytest.raises(MalformedError):
+            policy_for(Tee.NITRO, f"[nitro]\n{lines}\n")

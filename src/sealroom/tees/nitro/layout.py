@@ -16,7 +16,8 @@ from sealroom.tees._cose.sign1 import Sign1, parse_sign1
 
 __all__ = ["NitroDocument", "NitroEvidence", "parse"]
 
-_DIGESTS = {"SHA256": 32, "SHA384": 48, "SHA512": 64}
+_DIGEST, _PCR_SIZE = "SHA384", 48
+"""The only one that the documentation allows; the module's own interface knows others, which no module uses."""
 _MUST = frozenset({"module_id", "digest", "timestamp", "certificate", "cabundle"})
 _PCRS = ("pcrs", "nitrotpm_pcrs")
 """Of an enclave, and of an instance with a NitroTPM."""
@@ -26,6 +27,7 @@ _MAX_PCR = 31
 _MAX_CERTIFICATE = 1024
 _MAX_BUNDLE = 8
 _MAX_MODULE = 256
+_MAX_PAYLOAD = 16384
 _LATEST_MS = 253402300799_000
 """The end of the year 9999."""
 
@@ -81,18 +83,21 @@ def parse(raw: bytes) -> NitroEvidence:
 def _document(message: Sign1) -> NitroDocument:
     if message.unprotected or set(message.protected) != {1}:
         raise _bad("headers", "the message has other headers than the algorithm", None)
+    if len(message.payload) > _MAX_PAYLOAD:
+        raise _bad("document", "the payload is larger than any", f"{len(message.payload)} bytes",
+                   f"at most {_MAX_PAYLOAD}")  # fmt: skip
     members = read_cbor(message.payload, area="nitro")
     if not isinstance(members, dict):
         raise _bad("document", "the payload is not a map", None)
     kind = _require_members(members)
     digest = _typed(members, "digest", str)
-    if digest not in _DIGESTS:
-        raise _bad("digest", "the PCRs are of a digest that is not known", ascii(digest)[:40])
+    if digest != _DIGEST:
+        raise _bad("digest", "the PCRs are of a digest that no module has", ascii(digest)[:40], _DIGEST)
     return NitroDocument(
         module_id=_module_id(members),
         digest=digest,
         timestamp_ms=_timestamp(members),
-        pcrs=_pcrs(_typed(members, kind, dict), _DIGESTS[digest]),
+        pcrs=_pcrs(_typed(members, kind, dict)),
         is_nitro_tpm=kind == "nitrotpm_pcrs",
         certificate=_sized(members["certificate"], "certificate", _MAX_CERTIFICATE),
         cabundle=_cabundle(_typed(members, "cabundle", list)),
@@ -128,13 +133,13 @@ def _timestamp(members: dict[CborKey, CborValue]) -> int:
     return value
 
 
-def _pcrs(given: dict[CborKey, CborValue], size: int) -> Mapping[int, bytes]:
+def _pcrs(given: dict[CborKey, CborValue]) -> Mapping[int, bytes]:
     found: dict[int, bytes] = {}
     for index, value in given.items():
         if not isinstance(index, int) or not 0 <= index <= _MAX_PCR:
             raise _bad("pcr", "there is no such PCR", ascii(index)[:40], f"0 to {_MAX_PCR}")
-        if not isinstance(value, bytes) or len(value) != size:
-            raise _bad("pcr", f"PCR{index} is not as long as its digest", None, f"{size} bytes")
+        if not isinstance(value, bytes) or len(value) != _PCR_SIZE:
+            raise _bad("pcr", f"PCR{index} is not as long as its digest", None, f"{_PCR_SIZE} bytes")
         found[index] = value
     if not found:
         raise _bad("pcr", "the document has no PCRs", 0)
