@@ -3,12 +3,15 @@
 import json
 from datetime import timedelta
 
+import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from ear_tokens import AT, DOTS, INTEGERS, KEY, NOW, OTHER_KEY, UNDERSCORES, b64, changed, jwk, keys, token
+from jwcrypto import jwk as jwcrypto_jwk
+from jwcrypto import jws as jwcrypto_jws
 
 from sealroom.cbor import Tagged, encode_cbor
-from sealroom.ear import Tier, Wanted, read_ear_cwt, read_ear_jwt
+from sealroom.ear import Tier, Wanted, issue_cwt, issue_jwt, read_ear_cwt, read_ear_jwt
 from sealroom.errors import MalformedError, MisuseError, RefusedError, UnverifiedError
 from sealroom.jose import JoseAlg
 
@@ -176,3 +179,25 @@ def test_a_cbor_result_is_checked_as_one_in_json():
         read_ear_cwt(raw + b"\0", KEY.public_key(), at=AT)
     with pytest.raises(MalformedError):
         read_ear_cwt(cwt(INTEGERS, tags=(17,)), KEY.public_key(), at=AT)
+
+
+def test_an_independent_library_verifies_what_we_sign_and_signs_what_we_verify():
+    for curve, alg in ((ec.SECP256R1(), "ES256"), (ec.SECP384R1(), "ES384")):
+        key = ec.generate_private_key(curve)
+        ours = issue_jwt(read(UNDERSCORES), key, header={"kid": "k"})
+        theirs = jwcrypto_jwk.JWK.from_pyca(key)
+        checked = jwcrypto_jws.JWS()
+        checked.deserialize(ours)
+        checked.verify(theirs, alg=alg)
+        assert json.loads(checked.payload) == UNDERSCORES
+
+        signed = jwcrypto_jws.JWS(json.dumps(DOTS).encode())
+        signed.add_signature(theirs, None, json.dumps({"alg": alg}))
+        assert read_ear_jwt(signed.serialize(compact=True), keys(key), at=AT).status is Tier.AFFIRMING
+
+
+def test_an_independent_library_reads_the_claims_that_we_write_in_cbor():
+    message = cbor2.loads(issue_cwt(read(UNDERSCORES), KEY))
+    assert message.tag == 18
+    assert cbor2.loads(message.value[0]) == {1: -7}
+    assert cbor2.loads(message.value[2]) == INTEGERS

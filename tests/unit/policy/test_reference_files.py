@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
+from jwcrypto import jwk, jws
 from made_claims import AT, changed, codes, judged, made, policy_for
 
 from sealroom.errors import MalformedError, MisuseError, SealroomError
@@ -230,3 +231,16 @@ def test_a_policy_explains_why_something_new_is_accepted() -> None:
     for words in ("releases", "pcr0", _NEW.hex(), "serial 7", "2 of 3", "release 2.1 mends CVE-2026-1"):
         assert words in text
     assert "none came" in explain(_policy(), at=AT)
+
+
+def test_an_independent_library_verifies_every_signature_of_a_file() -> None:
+    signed = sign_reference_values(_payload(), _KEYS)
+    for key in _KEYS:
+        token = jws.JWS()
+        token.deserialize(signed.decode())
+        token.verify(jwk.JWK.from_pyca(key.public_key()))
+        assert json.loads(token.payload) == _payload()
+    stranger = jws.JWS()
+    stranger.deserialize(signed.decode())
+    with pytest.raises(jws.InvalidJWSSignature):
+        stranger.verify(jwk.JWK.from_pyca(ec.generate_private_key(ec.SECP256R1()).public_key()))
