@@ -11,6 +11,7 @@ is the matter of the TEE, acceptance that of the policy. What is left is to see 
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,7 @@ from sealroom.evidence import (
     AttestedKey,
     Claims,
     Collateral,
+    CollectedEvidence,
     KeyPurpose,
     Tee,
     Validity,
@@ -34,7 +36,7 @@ from sealroom.policy.subject import CLOCK_SKEW, statement_window
 from sealroom.statement import NONCE_SIZE, RoomStatement, parse_statement
 from sealroom.tees.registry import for_tee
 
-__all__ = ["AttestedRoom", "appraise_evidence", "appraise_room", "attest_guest", "attest_room"]
+__all__ = ["AttestedRoom", "GuestDevices", "appraise_evidence", "appraise_room", "attest_guest", "attest_room"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,15 @@ class AttestedRoom:
     key: AttestedKey
     statement: RoomStatement
     appraisal: Appraisal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestDevices:
+    """Evidence of a guest's devices; untrusted."""
+
+    collected: Sequence[CollectedEvidence]
+    nonce: bytes
+    """What each of them has to answer."""
 
 
 def attest_room(bundle: bytes, policy: Policy, *, nonce: bytes, at: datetime) -> AttestedRoom:
@@ -85,39 +96,41 @@ def appraise_room(bundle: bytes, policy: Policy, *, nonce: bytes | None, at: dat
 
 
 def attest_guest(
+    cpu: CollectedEvidence,
     *,
-    tee: Tee,
-    raw: bytes,
-    collateral: Collateral,
     expected_report_data: bytes,
     tee_pubkey_jwk: bytes,
     init_data: InitData | None,
     policy: Policy,
     at: datetime,
+    devices: GuestDevices | None = None,
 ) -> AttestedKey:
     """Verify a guest that asks a broker for a key; the result serves `KeyPurpose.KEY_RELEASE` alone.
 
     Args:
-        tee: the kind of evidence.
-        raw: the evidence; untrusted.
-        collateral: what came with it; untrusted.
+        cpu: the evidence, and what came with it; untrusted.
         expected_report_data: what the broker computed over its own nonce and ``tee_pubkey_jwk``, exactly as this
             kind of evidence carries it.
         tee_pubkey_jwk: the guest's public key, RFC 8785 form, as it went into ``expected_report_data``.
         init_data: the guest's init-data, or None; bound by the evidence, or refused (``binding.init-data``).
         policy: what the owner of the wanted key accepts.
         at: the time to judge at, timezone-aware.
+        devices: what came of its devices, as ``expected_report_data`` covers it.
 
     Raises:
         As `attest_room`.
     """
     _require_for_keys(policy)
-    claims = _verified_claims(tee, raw, collateral, policy, at)
+    claims = _verified_claims(cpu.tee, cpu.raw, cpu.collateral, policy, at)
     _require_report_data(claims, expected_report_data)
+    found = () if devices is None else tuple(
+        _answering(device, devices.nonce, f"device {index}", policy, at)
+        for index, device in enumerate(devices.collected)
+    )  # fmt: skip
     if init_data is not None:
         _require_init_data(claims, init_data)
     subject = Subject.guest(expected_report_data=expected_report_data, init_data=init_data)
-    appraisal = appraise(policy, claims, subject=subject, at=at)
+    appraisal = appraise(policy, claims, subject=subject, at=at, devices=found)
     appraisal.require_accepted()
     window = Validity(not_before=at - CLOCK_SKEW, not_after=at + policy.trust.max_age)
     return AttestedKey(purpose=KeyPurpose.KEY_RELEASE, key=tee_pubkey_jwk, appraisal=appraisal,
@@ -171,16 +184,20 @@ def _device_claims(
     if not collected:
         return ()
     plain = statement.without_devices()
-    found = []
-    for name, device in collected.items():
-        claims = _verified_claims(device.tee, device.raw, device.collateral, policy, at)
-        if not hmac.compare_digest(claims.report_data, device_nonce(plain, device.tee)):
-            raise UnverifiedError("binding.device-nonce", "a device's evidence answers another statement's nonce",
-                                  where=name, got=claims.report_data.hex(),
-                                  expected=device_nonce(plain, device.tee).hex(),
-                                  hint="it was made for another room or at another time: do not go on")  # fmt: skip
-        found.append(claims)
-    return tuple(found)
+    return tuple(
+        _answering(device, device_nonce(plain, device.tee), name, policy, at) for name, device in collected.items()
+    )
+
+
+def _answering(device: CollectedEvidence, nonce: bytes, name: str, policy: Policy, at: datetime) -> Claims:
+    """The claims of a device, if its evidence answers ``nonce``."""
+    claims = _verified_claims(device.tee, device.raw, device.collateral, policy, at)
+    if not hmac.compare_digest(claims.report_data, nonce):
+        raise UnverifiedError("binding.device-nonce", "a device's evidence answers another nonce", where=name,
+                              got=claims.report_data.hex(), expected=nonce.hex(),
+                              hint="it was made for another room or guest, or at another time: do not go on",
+                              )  # fmt: skip
+    return claims
 
 
 def _verified_claims(tee: Tee, raw: bytes, collateral: Collateral, policy: Policy, at: datetime) -> Claims:

@@ -83,11 +83,10 @@ class _World:
 
     def release(self, collected: CollectedEvidence, **changes: Any) -> AttestedKey:
         wanted = {
-            "tee": collected.tee, "raw": collected.raw, "collateral": collected.collateral, "at": _AT,
-            "expected_report_data": b"\x42" * 64, "tee_pubkey_jwk": b'{"k":1}', "init_data": _INIT_DATA,
+            "at": _AT, "expected_report_data": b"\x42" * 64, "tee_pubkey_jwk": b'{"k":1}', "init_data": _INIT_DATA,
             "policy": self.policy,
         }  # fmt: skip
-        return attest_guest(**(wanted | changes))
+        return attest_guest(collected, **(wanted | changes))
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import hmac
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sealroom.errors import MalformedError, RefusedError, UnverifiedError
-from sealroom.evidence import AttestedKey, Claims, Collateral, TrustRoots
+from sealroom.errors import MalformedError, UnverifiedError
+from sealroom.evidence import AttestedKey, Claims, Collateral, CollectedEvidence, Tee, TrustRoots
 from sealroom.kbs.binding import fit, primary_digest
+from sealroom.kbs.device_evidence import device_nonce, parse_device_evidence
 from sealroom.kbs.evidence import EvidenceFormat, format_for
 from sealroom.kbs.init_data import InitData, parse_init_data
 from sealroom.kbs.json_text import canonical
@@ -20,13 +21,14 @@ from sealroom.kbs.tee_key import TeeKey, parse_tee_key
 from sealroom.policy import InitData as BoundInitData
 from sealroom.policy import Policy
 from sealroom.tees.registry import for_tee
-from sealroom.verifier import attest_guest
+from sealroom.verifier import GuestDevices, attest_guest
 
 __all__ = ["MAX_KEPT", "Guest", "authenticate", "kept_attestation", "read_guest", "vouched_key"]
 
 
-MAX_KEPT = 512 * 1024
-"""Bytes of one attestation that are kept until the release: 256 KiB of init data, escaped, and room for the rest."""
+MAX_KEPT = 1024 * 1024
+"""Bytes of one attestation that are kept until the release: 256 KiB of init data, escaped, and room for the rest,
+such as the 400 KiB or so of eight GPUs and four switches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,11 @@ class Guest:
     tee_pubkey: bytes
     """The JWK in RFC 8785 form."""
     init_data: InitData | None
+    additional_evidence: str = field(default="", repr=False)
+    """The text that the CPU's evidence vouches for."""
+    devices: tuple[CollectedEvidence, ...] = ()
+    """What stands in it."""
+    expected_device_nonce: bytes = b""
 
     @property
     def bound_init_data(self) -> BoundInitData | None:
@@ -53,6 +60,7 @@ class Guest:
         return {
             "tee": self.form.tee.value,
             "evidence": hashlib.sha256(self.raw).hexdigest(),
+            "device_evidence": _digest(self.additional_evidence),
             "tee_key": hashlib.sha256(self.tee_pubkey).hexdigest(),
             "init_data": None if self.init_data is None else self.init_data.digest.hex(),
         }
@@ -61,9 +69,6 @@ class Guest:
 def read_guest(tee: str, message: Attestation) -> Guest:
     """Read the parts of ``message``; ``tee`` is what the guest announced at ``/auth``."""
     form = format_for(tee)
-    if message.additional_evidence:
-        raise RefusedError("broker.device-evidence-not-supported", "evidence of devices is not verified here yet",
-                           hint="attest the CPU alone: unverified evidence must not pass for verified")  # fmt: skip
     raw, collateral = form.parse(message.primary_evidence)
     return Guest(
         form=form, raw=raw, collateral=collateral,
@@ -72,26 +77,43 @@ def read_guest(tee: str, message: Attestation) -> Guest:
         ),
         tee_key=parse_tee_key(message.tee_pubkey), tee_pubkey=canonical(message.tee_pubkey),
         init_data=None if message.init_data is None else parse_init_data(message.init_data),
+        additional_evidence=message.additional_evidence,
+        devices=parse_device_evidence(message.additional_evidence),
+        expected_device_nonce=device_nonce(message.runtime_data),
     )  # fmt: skip
 
 
-def authenticate(guest: Guest, *, roots: TrustRoots, at: datetime) -> Claims:
-    """What authentic evidence says, bound to this guest's nonce and key; nothing about whether it is acceptable.
+def authenticate(guest: Guest, *, roots: TrustRoots, at: datetime) -> tuple[Claims, ...]:
+    """What authentic evidence says, of the CPU first and then of each device, bound to this guest's nonce and key;
+    nothing about whether it is acceptable.
 
     Raises:
         UnverifiedError: not authentic, or about another key or nonce, or other init data.
     """
-    verifier = for_tee(guest.form.tee)
-    claims = verifier.claims(
-        verifier.verify(verifier.parse(guest.raw), roots=roots, collateral=guest.collateral, at=at)
-    )
+    claims = _authentic(guest.form.tee, guest.raw, guest.collateral, roots, at)
     if not hmac.compare_digest(claims.report_data, guest.expected_report_data):
-        raise UnverifiedError("binding.report-data", "the evidence does not vouch for this nonce and this key",
-                              hint="report data is SHA-384 over the RFC 8785 form of the runtime data")  # fmt: skip
+        raise UnverifiedError("binding.report-data", "the evidence does not vouch for this nonce and this key, or "
+                              "for other devices", hint="report data is SHA-384 over the RFC 8785 form of nonce, "
+                              "tee-pubkey and the text of additional_evidence")  # fmt: skip
     if (bound := guest.bound_init_data) is not None and not bound.bound_by(claims):
         raise UnverifiedError("binding.init-data", "the guest was not started with this init data",
                               hint="start the guest with the init data that it sends")  # fmt: skip
-    return claims
+    devices = [_authentic(one.tee, one.raw, one.collateral, roots, at) for one in guest.devices]
+    for index, device in enumerate(devices):
+        if not hmac.compare_digest(device.report_data, guest.expected_device_nonce):
+            raise UnverifiedError("binding.device-nonce", "a device's evidence answers another nonce",
+                                  where=f"device {index}", hint="its nonce is the first 32 bytes of SHA-384 over the "
+                                  "RFC 8785 form of the runtime data")  # fmt: skip
+    return (claims, *devices)
+
+
+def _authentic(tee: Tee, raw: bytes, collateral: Collateral, roots: TrustRoots, at: datetime) -> Claims:
+    verifier = for_tee(tee)
+    return verifier.claims(verifier.verify(verifier.parse(raw), roots=roots, collateral=collateral, at=at))
+
+
+def _digest(text: str) -> str | None:
+    return hashlib.sha256(text.encode()).hexdigest() if text else None
 
 
 def kept_attestation(guest: Guest, message: Attestation) -> bytes:
@@ -113,12 +135,11 @@ def kept_attestation(guest: Guest, message: Attestation) -> bytes:
 def vouched_key(guest: Guest, policy: Policy, *, at: datetime) -> AttestedKey:
     """The guest's key, if ``policy`` accepts its evidence; verified from the first byte again."""
     return attest_guest(
-        tee=guest.form.tee,
-        raw=guest.raw,
-        collateral=guest.collateral,
+        CollectedEvidence(tee=guest.form.tee, raw=guest.raw, collateral=guest.collateral),
         expected_report_data=guest.expected_report_data,
         tee_pubkey_jwk=guest.tee_pubkey,
         init_data=guest.bound_init_data,
         policy=policy,
         at=at,
+        devices=GuestDevices(collected=guest.devices, nonce=guest.expected_device_nonce),
     )

@@ -34,7 +34,7 @@ class Narrative:
         codes = [error.code]
         if isinstance(error, PolicyRefusedError):
             codes = [check.code for check in error.appraisal.failures] or codes
-            self.add(machine_facts(error.appraisal.claims))
+            self.add(machine_facts(error.appraisal.claims, *error.appraisal.devices))
         self._facts["codes"] = list(dict.fromkeys(codes))
         self.tell(event, at=at)
 
@@ -48,18 +48,25 @@ _WHAT_RUNS = ("measurement", "mr_td", "mr_enclave", "rim", "pcr0", "pcr04")
 """What says which software was started, by the name that each TEE has for it."""
 
 
-def machine_facts(claims: Claims) -> dict[str, _Fact]:
-    """Which machine, by its own verified word."""
+def machine_facts(claims: Claims, *devices: Claims) -> dict[str, _Fact]:
+    """Which machine, by its own verified word, and which devices are said to be in it."""
     measured = (claims.inner or claims).measurements
     measurement = next((measured[name] for name in _WHAT_RUNS if name in measured), None)
     return {
         "tee": claims.tee.value,
         "hardware": claims.hardware_model,
-        "simulated": claims.simulated,
+        "simulated": any(one.simulated for one in (claims, *devices)),
         "measurement": None if measurement is None else measurement.hex(),
         "device": None if claims.device_id is None else claims.device_id.hex(),
         "root": claims.root.hex(),
+        **({"devices": [_device_fact(device) for device in devices]} if devices else {}),
     }
+
+
+def _device_fact(claims: Claims) -> str:
+    """``nvidia GH100 A01 GSP BROM 48…``: kind, model as its maker certifies it, and the device's own id."""
+    named = "" if claims.device_id is None else claims.device_id.hex()
+    return f"{claims.tee.value} {claims.hardware_model} {named}".rstrip()
 
 
 def resource_facts(resource: Resource) -> dict[str, _Fact]:

@@ -80,10 +80,11 @@ class Broker:
         guest = read_guest(session.tee, message)
         story.add(guest.facts())
         claims = authenticate(guest, roots=self._every_root(), at=self._clock())
-        story.add(machine_facts(claims))
+        story.add(machine_facts(*claims))
         to_keep = kept_attestation(guest, message)
         token_id, now = secrets.token_hex(16), self._now()
-        token = self._signer.issue(token_id, message.tee_pubkey, simulated=claims.simulated, now=now,
+        simulated = any(one.simulated for one in claims)
+        token = self._signer.issue(token_id, message.tee_pubkey, simulated=simulated, now=now,
                                    expires_at=session.expires_at)  # fmt: skip
         with self._state.database.transaction():
             self._state.sessions.attest(session.id, to_keep, token_id)
@@ -108,7 +109,7 @@ class Broker:
         story.add(guest.facts())
         at = self._clock()
         attested = vouched_key(guest, _policy(resource.policy or ""), at=at)
-        story.add(machine_facts(attested.appraisal.claims))
+        story.add(machine_facts(attested.appraisal.claims, *attested.appraisal.devices))
         with self._state.database.transaction():
             # Deleted, retired or given another policy since the first look? Then the first look counts for nothing.
             if self._releasable(name, story) != resource:

@@ -57,7 +57,7 @@ def release_policy(machine: Machine, *, model_name: str) -> str:
 policy = 1
 name = "release of {model_name}"
 
-{machine.sections(devices=False)}
+{machine.sections()}
 # The guest was launched to serve this model and no other (bound by its evidence).
 [init_data]
 "{MODEL_KEY}" = {_text(model_name)}

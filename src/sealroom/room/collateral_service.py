@@ -104,12 +104,13 @@ class CollateralKeeper:
                     raise part.refusal(at)
 
     async def ready_for_release(self) -> None:
-        """Wait, for a while, until a broker that fetches nothing can verify the CPU's evidence.
+        """Wait, for a while, until a broker that fetches nothing can verify all evidence.
 
         Raises:
-            UnavailableError: as `require`: it can not, not even by what came along with the evidence.
+            UnavailableError: as `require`: not even that of the CPU, with what came along with it. Of devices, for
+                which not every key asks, the broker says so.
         """
-        await asyncio.to_thread(self._wait_for, [self._cpu])
+        await asyncio.to_thread(self._wait_for, self._parts)
         await asyncio.to_thread(self._require_for_release)
 
     async def ready_for_callers(self) -> list[str]:

@@ -8,7 +8,7 @@ is left out: a device that gives no evidence, or none in time, fails the whole r
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from sealroom.binding import Label, carried, report_data
 from sealroom.collateral.bundle import EvidenceBundle
 from sealroom.device_statement import MAX_DEVICES, device_nonce
 from sealroom.errors import MisuseError, SealroomError, UnavailableError
-from sealroom.evidence import Attester, CollectedEvidence, DeviceAttester
+from sealroom.evidence import Attester, CollectedEvidence, DeviceAttester, Tee
 from sealroom.statement import RoomStatement
 
 __all__ = ["Hardware", "HardwareEvidence"]
@@ -66,20 +66,26 @@ class HardwareEvidence:
             UnavailableError: ``room.device-no-evidence``: a device gave none; ``room.device-silent``: none in time;
                 ``room.device-busy``: it still owes an answer from before; or what the attester raises.
         """
-        devices = await self._of_devices(plain)
+        statement = plain.without_devices()
+        devices = await self.devices(lambda tee: device_nonce(statement, tee))
         return await asyncio.to_thread(self._over, plain.with_devices(devices), devices)
 
     def close(self) -> None:
         """Ask no more. A device that hangs is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _of_devices(self, plain: RoomStatement) -> dict[str, CollectedEvidence]:
+    async def devices(self, nonce: Callable[[Tee], bytes]) -> dict[str, CollectedEvidence]:
+        """What each device answers to the nonce for its kind, by name.
+
+        Raises:
+            UnavailableError: ``room.device-*``, as `bundle`.
+        """
         if not self._hardware.devices:
             return {}
         await self._idle()
-        statement, loop = plain.without_devices(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         self._asked = {
-            name: loop.run_in_executor(self._threads, device.collect, device_nonce(statement, device.tee))
+            name: loop.run_in_executor(self._threads, device.collect, nonce(device.tee))
             for name, device in self._hardware.devices.items()
         }
         for future in self._asked.values():

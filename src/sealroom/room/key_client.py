@@ -7,7 +7,8 @@ key that was born here for this one exchange, and the sealed model says by its o
 import asyncio
 import base64
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -21,8 +22,9 @@ from sealroom.errors import (
     UnavailableError,
     UnverifiedError,
 )
-from sealroom.evidence import Attester
+from sealroom.evidence import Attester, CollectedEvidence
 from sealroom.kbs.binding import fit, primary_digest
+from sealroom.kbs.device_evidence import device_nonce, write_device_evidence
 from sealroom.kbs.errors_json import ErrorReply, parse_error
 from sealroom.kbs.evidence import format_for, name_of
 from sealroom.kbs.json_text import JsonObject
@@ -31,7 +33,10 @@ from sealroom.kbs.messages import PREFIX, Attestation, Request, ResourceId, pars
 from sealroom.kbs.tee_key import ec_jwk
 from sealroom.room.broker_transport import BROKER_DOWN, BrokerAddress, BrokerConnection
 
-__all__ = ["Step", "fetch_key"]
+__all__ = ["DeviceAnswers", "Step", "fetch_key"]
+
+DeviceAnswers = Callable[[bytes], Awaitable[Mapping[str, CollectedEvidence]]]
+"""Evidence of every device of this machine, each answering these 32 bytes."""
 
 _log = logging.getLogger("sealroom.room")
 
@@ -47,7 +52,7 @@ class Step(StrEnum):
 
 async def fetch_key(
     broker_url: str, resource: str, attester: Attester, *, init_data: bytes | None = None, tee: str | None = None,
-    on_step: Callable[[Step], None] = lambda _: None,
+    devices: DeviceAnswers | None = None, on_step: Callable[[Step], None] = lambda _: None,
 ) -> bytes:  # fmt: skip
     """Prove this machine to the broker and return the key called ``resource``.
 
@@ -57,6 +62,7 @@ async def fetch_key(
         attester: this machine's silicon; asked once.
         init_data: the document whose digest the evidence holds (`binding.INIT_DATA_FIELD`), or None.
         tee: the protocol's name for the hardware, said before there is evidence; None: what the attester is.
+        devices: asks this machine's devices, whose evidence goes along; None: it has none.
         on_step: told of each step as it is done.
 
     Raises:
@@ -72,7 +78,11 @@ async def fetch_key(
         nonce = parse_challenge(await asking.call("POST", "/auth", Request(tee=tee).encode()))
         jwk = ec_jwk(private.public_key(), alg="ECDH-ES+A256KW")
         runtime: JsonObject = {"nonce": nonce, "tee-pubkey": jwk}
-        body = await asyncio.to_thread(_attestation, attester, tee, runtime, init_data)
+        # the devices first: the CPU vouches for what they said
+        said = {} if devices is None else await devices(device_nonce(runtime))
+        unsigned = Attestation(runtime_data=runtime, primary_evidence={}, init_data=init_data,
+                               additional_evidence=write_device_evidence(said.values()))  # fmt: skip
+        body = await asyncio.to_thread(_vouched, attester, tee, unsigned)
         on_step(Step.COLLECTED)
         token = parse_token(await asking.call("POST", "/attest", body))
         on_step(Step.ATTESTED)
@@ -80,16 +90,14 @@ async def fetch_key(
     return open_jwe(private, answer)
 
 
-def _attestation(attester: Attester, tee: str, runtime: JsonObject, init_data: bytes | None) -> bytes:
+def _vouched(attester: Attester, tee: str, message: Attestation) -> bytes:
     form = format_for(tee)
-    collected = attester.collect(fit(primary_digest(runtime, ""), form.report_data_size))
+    digest = primary_digest(message.runtime_data, message.additional_evidence)
+    collected = attester.collect(fit(digest, form.report_data_size))
     if collected.tee is not form.tee:
         raise MisuseError("room.wrong-tee", "the attester is of another TEE than was announced to the broker",
                           got=collected.tee, expected=form.tee)  # fmt: skip
-    return Attestation(
-        runtime_data=runtime,
-        primary_evidence=form.write(collected.raw, collected.collateral), init_data=init_data,
-    ).encode()  # fmt: skip
+    return replace(message, primary_evidence=form.write(collected.raw, collected.collateral)).encode()
 
 
 class _Asking:

@@ -2,8 +2,8 @@
 
 1. Born: the package's signature, version and sizes are checked, beside the next two.
 2. Keys: the channel's keys are made here, in this memory, and nowhere else.
-3. Evidence: the silicon is asked for evidence that answers the broker's nonce. Meanwhile memory is taken for the
-   weights, as much as the signed manifest says. A room that fetches its collateral waits here for the CPU's.
+3. Evidence: the silicon, its devices first, is asked for evidence that answers the broker's nonce. Meanwhile memory
+   is taken for the weights, as much as the signed manifest says. A room that fetches collateral waits for it here.
 4. Verification: the broker says whether it is authentic.
 5. Key release: the broker's policy for this very key decides; then the key is here, or nothing is. On Nitro AWS KMS
    can stand in the broker's place, for 3 to 5.
@@ -197,7 +197,7 @@ async def boot(
     Args:
         config: what the operator wants.
         attester: the machine's silicon, by whose evidence the broker releases the key.
-        devices: its GPUs and switches by name, whose evidence goes to callers beside that of the machine.
+        devices: its GPUs and switches by name, whose evidence goes along with that of the machine.
         on_event: told.
         engine_factory: makes the engine.
         beside_engine: run in a thread while the engine loads, once the weights are hashed.
@@ -291,7 +291,7 @@ class _Boot:
         if (kms := self.config.aws_kms) is not None:
             return await fetch_kms_key(kms, self._module, package.package_digest, self.config.release_wait,
                                        self._handshake)  # fmt: skip
-        return ModelKey(await _fetch_key(self.config, self.hardware.cpu, init_data, self._handshake))
+        return ModelKey(await _fetch_key(self.config, self.hardware, init_data, self._handshake))
 
     def _handshake(self, step: Step) -> None:
         """A second try of the handshake, after the broker could not answer, enters no state again."""
@@ -328,10 +328,15 @@ class _Boot:
 
 
 async def _fetch_key(
-    config: RoomConfig, attester: Attester, init_data: bytes | None, on_step: Callable[[Step], None]
+    config: RoomConfig, hardware: Hardware, init_data: bytes | None, on_step: Callable[[Step], None]
 ) -> bytes:
-    ask = partial(fetch_key, config.broker, config.resource, attester, init_data=init_data, on_step=on_step)
-    return await patiently(ask, config.release_wait)
+    silicon = HardwareEvidence(hardware, patience=config.limits.device_seconds)
+    ask = partial(fetch_key, config.broker, config.resource, hardware.cpu, init_data=init_data, on_step=on_step,
+                  devices=lambda nonce: silicon.devices(lambda _: nonce))  # fmt: skip
+    try:
+        return await patiently(ask, config.release_wait)
+    finally:
+        silicon.close()
 
 
 def _read_init_data(path: Path | None) -> bytes | None:

@@ -87,9 +87,7 @@ class SimulatedRoom:
         expected = b"\x4b" * 64
         collected = self.guest.collect(expected)
         return attest_guest(
-            tee=collected.tee,
-            raw=collected.raw,
-            collateral=collected.collateral,
+            collected,
             expected_report_data=expected,
             tee_pubkey_jwk=jwk,
             init_data=None,

@@ -24,13 +24,9 @@ class Machine:
     facts: Mapping[str, object] = field(default_factory=dict)
     """For programs: what `tables` say, as JSON values."""
 
-    def sections(self, *, devices: bool = True) -> str:
-        """``[trust]`` and a table for each TEE.
-
-        Args:
-            devices: whether GPUs and switches are asked for too. A broker sees the CPU's evidence alone.
-        """
-        roots = (*self.roots, *(self.device_roots if devices else ()))
+    def sections(self) -> str:
+        """``[trust]`` and a table for each TEE."""
+        roots = (*self.roots, *self.device_roots)
         keys = f"device_keys = {_digests(self.device_keys)}\n" if self.device_keys else ""
         return f"""\
 [trust]
@@ -38,7 +34,7 @@ tees = [{", ".join(f'"{tee}"' for tee in self.tees)}]
 # These roots are no vendor's: they were made on this machine. Every verdict that rests on them says SIMULATED.
 insecure_simulated = {_digests(roots)}
 {keys}
-{self.tables}{self.device_tables if devices else ""}"""
+{self.tables}{self.device_tables}"""
 
 
 def _digests(values: Iterable[bytes]) -> str:

@@ -266,10 +266,23 @@ async def test_asking_between_auth_and_attest_is_refused(world: World) -> None:
     assert refusal(await guest.get()).name == "TokenNotFound"
 
 
-async def test_device_evidence_is_refused_rather_than_ignored(world: World) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"sampledevice":{"svn":"2"}}', "broker.device-evidence-not-supported"),
+        ('{"nvidia":{"device_evidence_list":[]},"nvidia-dpu":{}}', "broker.device-evidence-not-supported"),
+        ("{}", "broker.device-evidence-not-supported"),
+        ('{"nvidia":{}}', "kbs.device-evidence"),
+        ("[]", "kbs.json"),
+        (" ", "kbs.json"),
+    ],
+)
+async def test_device_evidence_that_is_not_verified_is_refused_rather_than_ignored(
+    world: World, text: str, code: str
+) -> None:
     guest = world.guest()
-    message = guest.message(await guest.auth(), additional_evidence='{"nvidia":{}}')
-    assert refusal(await guest.attest(message)).codes == ("broker.device-evidence-not-supported",)
+    message = guest.message(await guest.auth(), additional_evidence=text)
+    assert refusal(await guest.attest(message)).codes == (code,)
 
 
 @pytest.mark.parametrize("tee", ["sample", "csv", "se", "nvidia"])
