@@ -155,14 +155,13 @@ class Broker:
         return session
 
     def _every_root(self) -> TrustRoots:
-        """Every simulated root that some policy names; what it is good for, each policy decides."""
-        roots: frozenset[bytes] = frozenset()
-        for text in self._state.resources.policies():
-            try:
-                roots |= _policy(text).trust_roots.insecure_simulated
-            except SealroomError as error:  # such a policy releases nothing; it must not stop the others
-                _log.warning("a registered policy does not load: %s", error.code)
-        return TrustRoots(insecure_simulated=roots)
+        """Every root and key that some policy names; what it is good for, each policy decides."""
+        named = [roots for text in self._state.resources.policies() if (roots := _trusted_by(text)) is not None]
+        return TrustRoots(
+            insecure_simulated=frozenset().union(*(roots.insecure_simulated for roots in named)),
+            token_signers=frozenset().union(*(roots.token_signers for roots in named)),
+            device_keys=frozenset().union(*(roots.device_keys for roots in named)),
+        )
 
     def _now(self) -> int:
         return int(self._clock().timestamp())
@@ -171,6 +170,15 @@ class Broker:
 def _sealed(attested: AttestedKey, key: bytes, at: datetime) -> bytes:
     jwk = parse_object(attested.key_for(KeyPurpose.KEY_RELEASE, at), what="the attested key")
     return seal_jwe(parse_tee_key(jwk), key)
+
+
+def _trusted_by(text: str) -> TrustRoots | None:
+    """None of a policy that does not load: it releases nothing, and must not stop the others."""
+    try:
+        return _policy(text).trust_roots
+    except SealroomError as error:
+        _log.warning("a registered policy does not load: %s", error.code)
+        return None
 
 
 @lru_cache(maxsize=256)

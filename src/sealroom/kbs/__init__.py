@@ -7,7 +7,8 @@
     jwe         the answer: flattened JWE, sealed and opened
     init_data   the TOML document that HOST_DATA binds
     evidence    evidence by KBS name: the vendor's bytes and collateral, to and from JSON
-    snp_json    the one of them that is served now: the report; snp_certs: its certificates
+    snp_json    SNP's report; snp_certs: its certificates; other_json: evidence of other TEEs
+    device_evidence  the devices beside the CPU, in ``additional_evidence``
     errors_json the body of a refusal, and its reason codes
 
 Normative: ``spec/key-release.md`` sections 1 to 5, 8 and 10.

@@ -94,6 +94,19 @@ async def test_nor_one_whose_evidence_was_made_for_another_key(
     assert caught.value.code == "binding.report-data"
 
 
+@pytest.mark.parametrize("kind", ["tpm", "cca"])
+async def test_a_device_whose_key_the_owner_has_enrolled_gets_the_key(
+    world: World, machines: Mapping[str, SimulatedMachine], tmp_path: Path, kind: str
+) -> None:
+    """No vendor's root stands above it, and none of a simulation's."""
+    machines[kind].launch(tmp_path / "m", HONEST)
+    simulated = release_policy(machines[kind].accepted(HONEST), model_name="smollm2")
+    world.admin.register(world.registration(policy=simulated.replace("insecure_simulated", "device_keys")))
+    async with served(world.transport()) as url:
+        assert await fetch_key(url, RESOURCE, guest_at(tmp_path / "m").cpu, init_data=INIT_DATA) == KEY
+    assert world.events()[-1]["simulated"] is False
+
+
 async def test_without_what_verification_needs_there_is_no_key(
     world: World, machines: Mapping[str, SimulatedMachine], tmp_path: Path
 ) -> None:

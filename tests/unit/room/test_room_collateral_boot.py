@@ -16,7 +16,7 @@ from sealroom.evidence import Attester, CollectedEvidence
 from sealroom.room.boot import BootEvent, BootState
 from sealroom.room.config import RoomConfig
 from sealroom.room.evidence_service import Hardware
-from sealroom.room.key_client import Step
+from sealroom.room.key_client import DeviceAnswers, Step
 from sealroom.room.service import Room, boot
 from sealroom.sealed.publisher import PublisherKey
 from sealroom.sealed.stores import seal_model
@@ -82,10 +82,18 @@ class Booting:
                           engine_factory=lambda *_: StubEngine())  # fmt: skip
 
     async def release(
-        self, _broker: str, _resource: str, attester: Attester, *, on_step: Callable[[Step], None], **_options: Any
+        self,
+        _broker: str,
+        _resource: str,
+        attester: Attester,
+        *,
+        devices: DeviceAnswers,
+        on_step: Callable[[Step], None],
+        **_options: Any,
     ) -> Any:
         """A broker that takes note of what it was sent."""
         self.sent.append(await asyncio.to_thread(attester.collect, bytes(64)))
+        self.sent.extend((await devices(bytes(32))).values())
         on_step(Step.COLLECTED)
         on_step(Step.ATTESTED)
         return self.key
@@ -111,7 +119,9 @@ async def test_a_boot_staples_what_it_fetched_for_the_broker_and_for_callers(
         room = await booting.boot(tdx_h100)
         bundle = await room.evidence(b"\x01" * 32)
         await room.close()
-    assert len(booting.sent[0].collateral.items) == 7
+    cpu, gpu = booting.sent
+    assert len(cpu.collateral.items) == 7
+    assert sorted(gpu.collateral.items) == ["cert_chain", "driver_rim", "ocsp", "vbios_rim"]
     read = parse_bundle(bundle)
     assert len(read.cpu.collateral.items) == 7
     assert len(read.endorsements) == 4
