@@ -4,8 +4,13 @@
     collected = attester.collect(report_data)
 
 Which interface a machine has is found by looking: Linux configfs-tsm first, then Gramine, then each TEE's own
-device; a TPM is the last: that of a confidential VM of Azure's answers for the hardware, and one by itself makes no
-machine confidential.
+device; a TPM is the last: that of a confidential VM of Azure's answers for the hardware, that of a VM of Google's has
+a certificate, and one by itself makes no machine confidential.
+
+    attester = this_machine(tee=Tee.GCP)
+
+Where a machine has several, the silicon's own evidence goes before a cloud's: whoever wants the cloud's facts as well
+(project, zone, what was booted) names the wrapper, and gets the hardware's report within.
 
     devices = devices_of_this_machine(folder)
 
@@ -20,11 +25,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealroom.errors import UnavailableError
-from sealroom.evidence import Attester, Collateral, DeviceAttester
+from sealroom.evidence import Attester, Collateral, DeviceAttester, Tee
 from sealroom.tees._tsm.collect import REPORT_DIRECTORY, TsmDirectory, provider_of
 from sealroom.tees.azure_vtpm.collect import CHASSIS, AzureVtpm, is_azure
 from sealroom.tees.cca.collect import PROVIDER as CCA
 from sealroom.tees.cca.collect import CcaConfigfs
+from sealroom.tees.gcp.collect import PRODUCT, GceVm, is_google
+from sealroom.tees.gcp.collect_space import SOCKET, SpaceLauncher
 from sealroom.tees.nitro.collect import NitroModule
 from sealroom.tees.nvidia.collect import nvidia_devices
 from sealroom.tees.sgx.collect import DIRECTORY as GRAMINE
@@ -62,19 +69,38 @@ class Places:
     nsm: Path = Path("/dev/nsm")
     tpm: Path = TPM
     chassis: Path = CHASSIS
+    product: Path = PRODUCT
+    launcher: Path = SOCKET
 
 
-def this_machine(*, collateral: Collateral | None = None, places: Places | None = None) -> Attester:
+def this_machine(
+    *, tee: Tee | None = None, collateral: Collateral | None = None, places: Places | None = None
+) -> Attester:
     """The attester of this machine.
 
     Args:
+        tee: which kind of evidence is wanted, where a machine has several; the first that is found unless given.
         collateral: what goes along with every piece of evidence, under the names of `Collateral`.
         places: where to look.
 
     Raises:
-        UnavailableError: ``collect.no-tee``: there is none that this release knows, or none that we may ask.
+        UnavailableError: ``collect.no-tee``: there is none that this release knows, or none that we may ask;
+            ``collect.other-tee``: there is another than ``tee``.
     """
     places, ours = places or Places(), collateral or Collateral(items={})
+    if tee in _BESIDE and (asked := _BESIDE[tee](places, ours)) is not None:
+        return asked
+    found = _silicon(places, ours) or _of_cloud(places, ours)
+    if found is None:
+        raise _nothing(places)
+    if tee not in {None, found.tee}:
+        raise UnavailableError("collect.other-tee", "this machine offers other evidence than was asked for",
+                               got=found.tee.value, expected=str(tee), hint="`sealroom doctor` says what this "
+                               "machine can prove")  # fmt: skip
+    return found
+
+
+def _silicon(places: Places, ours: Collateral) -> Attester | None:
     provider = provider_of(places.tsm)
     if provider is not None and provider in _PROVIDERS:
         return _PROVIDERS[provider](places.tsm, ours)
@@ -84,28 +110,59 @@ def this_machine(*, collateral: Collateral | None = None, places: Places | None 
         return SnpDevice(places.sev_guest, collateral=ours)
     if places.tdx_guest.exists():
         return TdxDevice(collateral=ours)
-    if places.nsm.exists():
-        return NitroModule(places.nsm)
-    if places.tpm.exists():  # the last: every confidential guest has better to offer, many of them beside a TPM
-        return _of_tpm(places, ours)
-    raise UnavailableError(
+    return NitroModule(places.nsm) if places.nsm.exists() else None
+
+
+def _of_cloud(places: Places, ours: Collateral) -> Attester | None:
+    """Of a cloud's vTPM, what the cloud put into it: in Azure's confidential VMs the hardware's report, in Google's a
+    certificate. The last: every other confidential guest has better to offer, many of them beside a TPM.
+    """
+    if places.launcher.exists():
+        return SpaceLauncher(socket=places.launcher, collateral=ours)
+    if not places.tpm.exists():
+        return None
+    if is_azure(places.chassis):
+        azure = AzureVtpm(_tcti(places), collateral=ours)
+        if azure.is_confidential():
+            return azure
+    if is_google(places.product):
+        google = GceVm(tcti=_tcti(places), collateral=ours)
+        if google.is_certified():
+            return google
+    return TpmTools(tcti=_tcti(places), collateral=ours)
+
+
+def _google(places: Places, ours: Collateral) -> Attester | None:
+    """Google's word for the machine, around what its silicon says."""
+    if places.launcher.exists() or not places.tpm.exists() or not is_google(places.product):
+        return None
+    hardware = _silicon(places, ours)
+    inside = hardware if hardware is not None and hardware.tee in {Tee.SNP, Tee.TDX} else None
+    return GceVm(hardware=inside, tcti=_tcti(places), collateral=ours)
+
+
+def _tpm(places: Places, ours: Collateral) -> Attester | None:
+    return TpmTools(tcti=_tcti(places), collateral=ours) if places.tpm.exists() else None
+
+
+_BESIDE: Mapping[Tee | None, Callable[[Places, Collateral], Attester | None]] = {Tee.GCP: _google, Tee.TPM: _tpm}
+"""What stands beside the evidence that is found first."""
+
+
+def _tcti(places: Places) -> str:
+    return f"device:{places.tpm}"
+
+
+def _nothing(places: Places) -> UnavailableError:
+    provider = provider_of(places.tsm)
+    return UnavailableError(
         "collect.no-tee",
         "this machine offers no evidence that this release can ask for",
         got="nothing" if provider is None else f"the provider {provider}",
         expected=f"{REPORT_DIRECTORY} with {' or '.join(_PROVIDERS)}, {places.sev_guest}, {places.tdx_guest}, "
-        f"{places.gramine}, {places.nsm} or {places.tpm}",
+        f"{places.gramine}, {places.nsm}, {places.launcher} or {places.tpm}",
         hint="`sealroom doctor` says what is missing and how to mend it; `sealroom up` runs on simulated hardware",
     )
-
-
-def _of_tpm(places: Places, ours: Collateral) -> Attester:
-    """Of a cloud's vTPM, what the cloud put into it: the hardware's report, in Azure's confidential VMs."""
-    tcti = f"device:{places.tpm}"
-    if is_azure(places.chassis):
-        azure = AzureVtpm(tcti, collateral=ours)
-        if azure.is_confidential():
-            return azure
-    return TpmTools(tcti=tcti, collateral=ours)
 
 
 def devices_of_this_machine(folder: Path | None = None) -> Mapping[str, DeviceAttester]:

@@ -11,7 +11,7 @@ from sealroom.binding import carried
 from sealroom.cli.input_files import parse_hex_option
 from sealroom.collect import devices_of_this_machine, this_machine
 from sealroom.errors import MisuseError, UnavailableError
-from sealroom.evidence import Attester, CollectedEvidence, DeviceAttester
+from sealroom.evidence import Attester, CollectedEvidence, DeviceAttester, Tee
 
 __all__ = ["collect", "register"]
 
@@ -33,6 +33,12 @@ def collect(
         Path | None,
         typer.Option(help="A simulated guest (sealroom simulate) in place of this machine. Proves nothing."),
     ] = None,
+    tee: Annotated[
+        Tee | None,
+        typer.Option(
+            help="Which evidence, where a machine has several: a cloud's wrapper around the silicon's, say."
+        ),
+    ] = None,
     devices: Annotated[
         bool, typer.Option("--devices", help="Ask its GPUs and switches too; each into a folder in FOLDER.")
     ] = False,
@@ -46,7 +52,7 @@ def collect(
     bound = parse_hex_option(report_data, option="--report-data", size=64)
     if bound is None:
         raise MisuseError("cli.report-data", "evidence binds something", expected="--report-data")
-    attester, of_devices = _hardware(insecure_simulated, devices=devices)
+    attester, of_devices = _hardware(insecure_simulated, tee, devices=devices)
     asked: Mapping[Path, Attester | DeviceAttester] = {folder: attester} | {
         folder / name: device for name, device in of_devices.items()
     }
@@ -60,12 +66,17 @@ def collect(
         typer.echo(f"next: sealroom verify {one['folder']}/{_EVIDENCE} --collateral {one['folder']}", err=True)
 
 
-def _hardware(simulated: Path | None, *, devices: bool) -> tuple[Attester, Mapping[str, DeviceAttester]]:
+def _hardware(
+    simulated: Path | None, tee: Tee | None, *, devices: bool
+) -> tuple[Attester, Mapping[str, DeviceAttester]]:
     if simulated is None:
-        return this_machine(), devices_of_this_machine() if devices else {}
+        return this_machine(tee=tee), devices_of_this_machine() if devices else {}
     from sealroom.testing.machines import guest_at  # noqa: PLC0415 - not for a real machine
 
     guest = guest_at(simulated)
+    if tee not in {None, guest.cpu.tee}:
+        raise UnavailableError("collect.other-tee", "this guest offers other evidence than was asked for",
+                               got=guest.cpu.tee.value, expected=str(tee))  # fmt: skip
     return guest.cpu, guest.devices if devices else {}
 
 

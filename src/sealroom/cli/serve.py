@@ -58,7 +58,7 @@ def _hardware(config: RoomConfig, simulated: Path | None) -> tuple[Attester, Map
 
         along = None if config.collateral is None else collateral_in(config.collateral)
         devices = devices_of_this_machine(config.collateral) if config.gpus else {}
-        return this_machine(collateral=along), devices
+        return this_machine(tee=config.tee, collateral=along), devices
     from sealroom.testing.machines import guest_at  # noqa: PLC0415 - one of the two is enough
 
     logging.getLogger("sealroom.room").warning("this room runs on simulated hardware, which proves nothing")

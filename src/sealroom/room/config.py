@@ -27,6 +27,7 @@ name = "llama.cpp"
 slots = 4                              # and the other settings that `sealroom.room.engine_choice` lists
 
 [hardware]                             # optional
+tee = "gcp"                            # which evidence, where a machine has several; the silicon's own unless said
 gpus = true                            # every NVIDIA GPU of this machine proves itself to callers too
 collateral = "collateral"              # a folder with what goes along with evidence: `sealroom.collect`
 
@@ -50,6 +51,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sealroom.errors import MalformedError
+from sealroom.evidence import Tee
 from sealroom.room.collateral_settings import FetchSettings
 from sealroom.room.engine_choice import EngineChoice
 from sealroom.room.limits import GatewayLimits
@@ -64,7 +66,7 @@ _SECTIONS = {
     "listen": {"host", "port"},
     "model": {"package", "publisher", "minimum_version"},
     "release": {"broker", "resource", "init_data", "wait_seconds", "aws_kms"},
-    "hardware": {"gpus", "collateral", "fetch"},
+    "hardware": {"tee", "gpus", "collateral", "fetch"},
     "keys": {"rotate_hours", "statement_minutes"},
     "limits": {limit.name for limit in fields(GatewayLimits)},
 }
@@ -88,6 +90,8 @@ class RoomConfig:
     minimum_version: int = 1
     init_data: Path | None = None
     release_wait: timedelta = timedelta(seconds=30)
+    tee: Tee | None = None
+    """Which evidence of this machine; None: the first that it has."""
     gpus: bool = False
     collateral: Path | None = None
     fetch: FetchSettings | None = None
@@ -134,6 +138,7 @@ def parse_room_config(text: str, *, source: str, folder: Path) -> RoomConfig:
         aws_kms=_aws_kms(read.section("release").get("aws_kms"), source, folder),
         init_data=None if release_init_data is None else folder / release_init_data,
         release_wait=timedelta(seconds=read.count("release", "wait_seconds", 30, low=0, high=3600)),
+        tee=read.tee("hardware", "tee"),
         gpus=read.flag("hardware", "gpus"),
         collateral=None if collateral is None else folder / collateral,
         fetch=None if fetch is None else FetchSettings.parse(fetch, source=source, folder=folder),
@@ -218,6 +223,13 @@ class _Reader:
         if not isinstance(value, bool):
             raise self._wrong(f"[{section}] {name}", value, "true or false")
         return value
+
+    def tee(self, section: str, name: str) -> Tee | None:
+        text = self.text(section, name, None)
+        known = {tee.value for tee in Tee} - {Tee.NVIDIA.value}
+        if text is not None and text not in known:
+            raise self._wrong(f"[{section}] {name}", text, f"one of {', '.join(sorted(known))}")
+        return None if text is None else Tee(text)
 
     def digest(self, section: str, name: str) -> bytes:
         text = self.required_text(section, name)

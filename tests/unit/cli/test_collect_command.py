@@ -9,6 +9,7 @@ from sealroom.cli import collect as verb
 from sealroom.cli.main import _run
 from sealroom.errors import UnavailableError
 from sealroom.evidence import CollectedEvidence, Tee
+from sealroom.testing.machines import Launched, power_on
 from sealroom.testing.nitro import NitroMachine, SimulatedNitro
 from sealroom.testing.nvidia import GpuMachine
 
@@ -32,7 +33,13 @@ def machine() -> GpuMachine:
 @pytest.fixture
 def hardware(machine: GpuMachine, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     devices: dict[str, object] = dict(machine.devices)
-    monkeypatch.setattr(verb, "this_machine", lambda: SimulatedNitro(machine=NitroMachine.create()))
+
+    def this_machine(*, tee: Tee | None) -> SimulatedNitro:
+        if tee not in {None, Tee.NITRO}:
+            raise UnavailableError("collect.other-tee", "other evidence", got="nitro")
+        return SimulatedNitro(machine=NitroMachine.create())
+
+    monkeypatch.setattr(verb, "this_machine", this_machine)
     monkeypatch.setattr(verb, "devices_of_this_machine", lambda: devices)
     return devices
 
@@ -60,3 +67,22 @@ def test_where_one_device_gives_nothing_no_file_is_written(
     assert _run(["collect", str(tmp_path / "all"), "--report-data", BOUND, "--devices"]) == 5
     assert "(nvidia.gpu-lost)" in capsys.readouterr().err
     assert not (tmp_path / "all").exists()
+
+
+@pytest.mark.usefixtures("hardware")
+def test_evidence_of_another_kind_than_was_asked_for_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(["collect", str(tmp_path / "a"), "--report-data", BOUND, "--tee", "gcp"]) == 5
+    assert "collect.other-tee" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert _run(["collect", str(tmp_path / "a"), "--report-data", BOUND, "--tee", "nitro"]) == 0
+
+
+def test_a_simulated_guest_has_one_kind_of_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine, launched = power_on("nitro", tmp_path / "m"), Launched(measurement=bytes(48), init_data=bytes(32))
+    machine.launch(tmp_path / "m", launched)
+    asked = ["collect", str(tmp_path / "a"), "--report-data", BOUND, "--insecure-simulated", str(tmp_path / "m")]
+    assert _run([*asked, "--tee", "gcp"]) == 5
+    assert "collect.other-tee" in capsys.readouterr().err
+    assert _run([*asked, "--tee", "nitro"]) == 0

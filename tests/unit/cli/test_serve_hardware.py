@@ -6,7 +6,7 @@ import pytest
 
 from sealroom.cli import serve
 from sealroom.errors import UnavailableError
-from sealroom.evidence import Collateral
+from sealroom.evidence import Collateral, Tee
 from sealroom.room.config import RoomConfig
 from sealroom.testing.machines import Launched, power_on
 
@@ -29,8 +29,8 @@ def test_the_machines_own_is_asked_with_what_its_folder_holds(
 ) -> None:
     told: dict[str, object] = {}
 
-    def this_machine(*, collateral: Collateral | None) -> str:
-        told["collateral"] = collateral
+    def this_machine(*, tee: Tee | None, collateral: Collateral | None) -> str:
+        told["collateral"], told["tee"] = collateral, tee
         return "the machine"
 
     def devices_of_this_machine(folder: Path | None) -> dict[str, str]:
@@ -42,7 +42,9 @@ def test_the_machines_own_is_asked_with_what_its_folder_holds(
 
     assert serve._hardware(config(), None) == ("the machine", {})
     assert told["collateral"] is None
-    found = serve._hardware(config(gpus=True, collateral=tmp_path), None)
+    assert told["tee"] is None
+    found = serve._hardware(config(gpus=True, collateral=tmp_path, tee=Tee.GCP), None)
+    assert told["tee"] is Tee.GCP
     assert found == ("the machine", {"gpu0": f"below {tmp_path}"})
     assert isinstance(told["collateral"], Collateral)
     assert told["collateral"].items == {"pck_crl": b"list"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sealroom.errors import SealroomError
+from sealroom.evidence import Tee
 from sealroom.room.config import RoomConfig, parse_room_config
 
 DIGEST = "sha256:" + "ab" * 32
@@ -178,3 +179,15 @@ def test_what_is_wrong_is_named(change: tuple[str, str], where: str) -> None:
 )  # fmt: skip
 def test_only_a_loopback_address_counts_as_one(host: str, *, loopback: bool) -> None:
     assert read(SMALLEST + f'[listen]\nhost = "{host}"').loopback_only is loopback
+
+
+def test_which_evidence_a_room_gives_can_be_said_by_its_name() -> None:
+    assert read(SMALLEST).tee is None
+    assert read(SMALLEST + '[hardware]\ntee = "gcp"\n').tee is Tee.GCP
+
+
+@pytest.mark.parametrize("tee", ['"nvidia"', '"GCP"', '""', "1", '["gcp"]'])
+def test_evidence_that_vouches_for_no_room_is_refused(tee: str) -> None:
+    with pytest.raises(SealroomError) as error:
+        read(SMALLEST + f"[hardware]\ntee = {tee}\n")
+    assert (error.value.code, error.value.where) == ("room.config", "room.toml: [hardware] tee")

@@ -25,8 +25,10 @@ from sealroom.tees.gcp.template import read_template
 from sealroom.tees.gcp.writing import AttestationForm, QuotedBank
 from sealroom.x509_reader import read_certificate
 
-__all__ = ["GceVm"]
+__all__ = ["PRODUCT", "GceVm", "is_google"]
 
+PRODUCT = Path("/sys/class/dmi/id/product_name")
+_GOOGLE = "Google Compute Engine"
 _MOST = 64
 """Bytes of report data that the hardware has; the vTPM takes as many."""
 _INDICES = (0x01C10000, 0x01C10002)
@@ -64,6 +66,15 @@ class GceVm:
     def simulated(self) -> bool:
         """As the hardware is; a vTPM alone is Google's, by its certificate."""
         return self.hardware is not None and self.hardware.simulated
+
+    def is_certified(self) -> bool:
+        """Whether Google has certified a key of the vTPM; not where it can not be asked."""
+        try:
+            with scratch() as folder:
+                _certificate(Tools(tcti=self.tcti, timeout=self.timeout), folder)
+        except UnavailableError:
+            return False
+        return True
 
     def collect(self, report_data: bytes) -> CollectedEvidence:
         """Return an attestation whose quotes and hardware answer ``report_data``: 1 to 64 bytes.
@@ -105,6 +116,14 @@ class GceVm:
     def _quote(self, tools: Tools, folder: Path, public: bytes, bank: TpmHash, nonce: bytes) -> QuotedBank:
         parts = tools.quote(_KEY, public, nonce, bank=bank, folder=folder)
         return QuotedBank(bank=bank, message=parts.message, signature=parts.signature, pcrs=parts.values)
+
+
+def is_google(product: Path = PRODUCT) -> bool:
+    """Whether the machine's firmware says that it is Google's; it may be confidential or not."""
+    try:
+        return product.read_text(encoding="ascii", errors="replace").strip() == _GOOGLE
+    except OSError:
+        return False
 
 
 def _certified_key(tools: Tools, folder: Path) -> tuple[bytes, bytes]:
