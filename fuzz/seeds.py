@@ -15,6 +15,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from device_seeds import device_seeds
+from result_seeds import result_seeds
 
 from sealroom.collateral import EvidenceBundle
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
@@ -95,6 +96,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield from (("enclave-signature", raw) for raw in recorded("sigstruct-*/enclave.sig"))
     yield from (("ima-list", raw) for raw in recorded("ima-*/ascii_runtime_measurements"))
     yield from device_seeds()
+    yield from result_seeds()
     yield "policy", _POLICY.format(measurement="ab" * 48, digest="cd" * 32).encode()
 
 

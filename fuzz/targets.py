@@ -305,6 +305,39 @@ def web_keys() -> Reader:
     return read
 
 
+def attestation_result() -> Reader:
+    """Claims of attestation results, in JSON and CBOR."""
+    from sealroom.ear import read_claims_cbor, read_claims_json
+
+    def read(raw: bytes) -> object:
+        ear = read_claims_json(raw) if raw[:1] < b"\x80" else read_claims_cbor(raw, strict=False)
+        return ear.status
+
+    return read
+
+
+def message_wrapper() -> Reader:
+    """Conceptual message wrappers in every form."""
+    from sealroom.collateral.cmw import read_cmw
+
+    return read_cmw
+
+
+def reference_file() -> Reader:
+    """Files of values that others sign, and what a publisher writes before."""
+    from datetime import UTC, datetime
+
+    from sealroom.policy.references.read import read_reference_file
+    from sealroom.policy.references.source import payload_from
+
+    def read(raw: bytes) -> object:
+        if raw[:1] == b"{" and b"payload" in raw:
+            return read_reference_file(raw)
+        return payload_from(raw, issued_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    return read
+
+
 TARGETS = {
     "quote": Target(make=quote),
     "signed-json": Target(make=signed_json),
@@ -335,5 +368,8 @@ TARGETS = {
     "cbor": Target(make=cbor, longest=1024),
     "web-token": Target(make=web_token, longest=4096),
     "web-keys": Target(make=web_keys, longest=4096),
+    "attestation-result": Target(make=attestation_result, longest=4096),
+    "message-wrapper": Target(make=message_wrapper, longest=2048),
+    "reference-file": Target(make=reference_file, longest=4096),
 }
 """Every target under the name of its corpus."""
