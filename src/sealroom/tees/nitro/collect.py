@@ -6,9 +6,9 @@ from sealroom.errors import UnavailableError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.tees._tsm.collect import require_report_data
 from sealroom.tees.nitro.collect_device import NsmDevice
-from sealroom.tees.nitro.layout import parse
+from sealroom.tees.nitro.layout import NitroDocument, parse
 
-__all__ = ["NitroModule"]
+__all__ = ["NitroModule", "require_answer"]
 
 
 class NitroModule:
@@ -35,10 +35,7 @@ class NitroModule:
             MalformedError: ``nitro.*``: what it gave is no document.
         """
         raw = self._device.document(user_data=user_data, nonce=nonce, public_key=public_key)
-        document = parse(raw).document
-        if (document.user_data, document.nonce, document.public_key) != (user_data, nonce, public_key):
-            raise UnavailableError("nitro.other-document", "the module answered with a document for something else",
-                                   where=str(self._device.path), got=document.module_id)  # fmt: skip
+        require_answer(parse(raw).document, (user_data, nonce, public_key), where=str(self._device.path))
         return raw
 
     def collect(self, report_data: bytes) -> CollectedEvidence:
@@ -50,3 +47,19 @@ class NitroModule:
         """
         require_report_data(report_data)
         return CollectedEvidence(tee=Tee.NITRO, raw=self.document(report_data), collateral=Collateral(items={}))
+
+
+def require_answer(
+    document: NitroDocument, asked: tuple[bytes, bytes | None, bytes | None], *, where: str, tpm: bool = False
+) -> None:
+    """Raise ``nitro.other-document`` unless it carries the user data, nonce and key that were asked for.
+
+    Args:
+        document: what was answered; ``asked``: user data, nonce and key.
+        where: who answered.
+        tpm: whether it is to be of a NitroTPM, and not of an enclave.
+    """
+    carried = (document.user_data, document.nonce, document.public_key)
+    if carried != asked or document.is_nitro_tpm is not tpm:
+        raise UnavailableError("nitro.other-document", "the module answered with a document for something else",
+                               where=where, got=document.module_id)  # fmt: skip
