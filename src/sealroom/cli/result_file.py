@@ -54,7 +54,7 @@ class ResultOrder:
             UnavailableError: ``cli.output``.
         """
         issued = at.replace(microsecond=0)
-        named = {} if self.issuer is None else {"iss": self.issuer}
+        named: dict[str | int, str] = {} if self.issuer is None else {"iss": self.issuer}
         ear = ear_of(appraisal, issued_at=issued, expires_at=issued + self.lifetime, nonce=self.nonce,
                      extensions=named)  # fmt: skip
         if self.form is ResultForm.CBOR:
