@@ -1,5 +1,6 @@
 """Evidence of devices in the protocol's JSON: recorded forms read, ours read back, everything else refused."""
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sealroom.errors import MalformedError, MisuseError, RefusedError, SealroomError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
@@ -139,3 +142,24 @@ def test_what_the_protocol_has_no_name_for_is_not_sent(devices: list[CollectedEv
         write_device_evidence([replace(devices[0], tee=Tee.TPM)])
     with pytest.raises(SealroomError, match=r"collateral\.missing"):
         write_device_evidence([replace(devices[0], collateral=Collateral(items={}))])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_strangers_text_raises_our_own_errors_and_no_others(document: dict[str, Any], data: st.DataObject) -> None:
+    honest = json.dumps(document)[:400] + json.dumps(document)[-400:]
+    at = data.draw(st.integers(0, len(honest)))
+    text = honest[:at] + data.draw(st.text(max_size=12)) + honest[at + data.draw(st.integers(0, 12)) :]
+    for one in (text, data.draw(st.text(max_size=60)), json.dumps({"nvidia": data.draw(_JSON)})):
+        with contextlib.suppress(SealroomError):
+            parse_device_evidence(one)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["device_evidence_list", "collateral", "evidence", "certificate"]), inner)
+    ),
+    max_leaves=12,
+)
