@@ -95,6 +95,7 @@ class SimulatedGcp:
         machine: the VM; a new one without confidential memory if none is given.
         tpm: its vTPM with the registers as the boot left them; as switched on if none is given.
         event_log: of the boot, or none.
+        banks: which registers are quoted.
         values: fields of the hardware's report, such as ``measurement`` or ``mr_td``.
         collateral: of the hardware; what the minted vendor says of it if nothing is given.
     """
@@ -109,12 +110,13 @@ class SimulatedGcp:
         machine: GcpMachine | None = None,
         tpm: SoftTpm | None = None,
         event_log: bytes = b"",
+        banks: Sequence[TpmHash] = BANKS,
         values: Mapping[str, int | bytes] | None = None,
         collateral: Callable[[], Mapping[str, bytes]] | None = None,
     ) -> None:
         self.machine = machine or GcpMachine.create()
         self.tpm = tpm or self.machine.tpm
-        self._event_log, self._values = event_log, dict(values or {})
+        self._event_log, self._values, self._banks = event_log, dict(values or {}), banks
         self._collateral = collateral or self._usual_collateral
         self.certificate = self.machine.vendor.issue(self.machine.form())
 
@@ -123,10 +125,10 @@ class SimulatedGcp:
         """SHA-256 of Google's root's DER; the hardware's are among `GcpMachine.root_fingerprints`."""
         return self.machine.vendor.root_fingerprint
 
-    def quotes(self, nonce: bytes, banks: Sequence[TpmHash] = BANKS) -> tuple[QuotedBank, ...]:
-        """A quote for each bank."""
+    def quotes(self, nonce: bytes, banks: Sequence[TpmHash] | None = None) -> tuple[QuotedBank, ...]:
+        """A quote for each bank; of those of this guest unless others are given."""
         made = []
-        for bank in banks:
+        for bank in self._banks if banks is None else banks:
             message, signature = self.tpm.quote(nonce, self.tpm.all_of(bank))
             made.append(QuotedBank(bank=bank, message=message, signature=signature, pcrs=self.tpm.pcrs[bank]))
         return tuple(made)

@@ -50,6 +50,8 @@ CPUS: Mapping[str, Kind] = {
     "cca": Kind(cpu_module="machine_cca"),
     "azure-snp": Kind(cpu_module="machine_azure", cpu_name="ON_SNP"),
     "azure-tdx": Kind(cpu_module="machine_azure", cpu_name="ON_TDX"),
+    "gcp-snp": Kind(cpu_module="machine_gcp", cpu_name="ON_SNP"),
+    "gcp-tdx": Kind(cpu_module="machine_gcp", cpu_name="ON_TDX"),
     "tpm": Kind(cpu_module="machine_tpm"),
 }
 """By the name that commands have for it."""
