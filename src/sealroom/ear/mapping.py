@@ -1,7 +1,7 @@
 """From our checks to a trustworthiness vector: which check speaks for which member (``docs/reference/ear.md``).
 
-Only what was checked claims anything. A check that a policy left open claims nothing, and a member that nobody
-checked stays 0.
+Only what was asked claims anything. A check that a policy left open, or that takes every answer, claims nothing, and
+a member that nobody asked about stays 0.
 """
 
 import re
@@ -18,6 +18,8 @@ _GENUINE, _UNSAFE, _CONTRAINDICATED, _UNRECOGNISED = 2, 32, 96, 97
 _UNRECOGNISED_CODE, _APPROVED_BOOT, _APPROVED_ALL = 33, 3, 2
 _ENCRYPTS_MEMORY = frozenset({Tee.TDX, Tee.SGX, Tee.SNP, Tee.CCA})
 """TEEs whose evidence proves that the host sees ciphertext."""
+_INDIFFERENT = frozenset({"either", "any or none"})
+"""What a check wants that takes every answer: passing it says nothing."""
 _GENERAL = frozenset({"trust", "binding", "freshness", "init-data", "statement", "model", "engine", "require",
                       "references"})  # fmt: skip
 """First words of checks that are about the machine as a whole: they count for the attester that vouches for it."""
@@ -39,11 +41,12 @@ _RULES: tuple[_Rule, ...] = (
           r"|piid|ppid|project.*|zone.*|count|topology|repeated", member="instance_identity", failed=_UNRECOGNISED),
     _Rule(pattern=r"model.*", member="file_system", failed=_CONTRAINDICATED),
     _Rule(pattern=r"engine.*", member="executables", failed=_UNRECOGNISED_CODE),
-    _Rule(pattern=r"measurements?.*|mr-(td|enclave|signer|seam|service-td).*|rtmr.*|pcr.*|rim.*|rem\d.*|rpv|sw\..*"
-          r"|image.*|id-key.*|author-key.*|reference-values.*|event-log.*", member="executables",
+    _Rule(pattern=r"measurements?.*|mr-(td|enclave|signer|seam|service-td)|rtmr.*|pcr.*|nitrotpm-pcr.*|rim.*|rem\d.*"
+          r"|sw\..*|component\..*|image.*|id-key.*|author-key.*|fwid|reference-values", member="executables",
           failed=_UNRECOGNISED_CODE),
-    _Rule(pattern=r"(td-|guest-)?debug|dbgstat|devtools|migrat.*|perfmon|td-attributes.*|other-flags|test-key"
-          r"|ak-unrestricted|lifecycle", member="hardware", failed=_CONTRAINDICATED),
+    _Rule(pattern=r"(td-|guest-|enclave-)?debug|mr-service-td-nonzero|dbgstat|devtools|migrat.*|perfmon"
+          r"|td-attributes.*|other-flags|test-key|ak-unrestricted|lifecycle", member="hardware",
+          failed=_CONTRAINDICATED),
     _Rule(pattern=r"tcb.*|product|signing-key|revocation.*|advisor.*|qe-.*|tdx-module.*|smt|cxl|minimum-.*|.*-status"
           r"|driver.*|vbios.*|architecture|generation|hardware.*|certificate-hold", member="hardware",
           failed=_UNSAFE),
@@ -107,7 +110,7 @@ def vector_of(claims: Claims, checks: Sequence[Check]) -> TrustVector:
     """The vector of one attester from what it says and the checks that were made of it."""
     values: dict[str, int] = {}
     for check in checks:
-        if is_left_open(check):
+        if is_left_open(check) or (check.passed and check.wanted in _INDIFFERENT):
             continue
         rule = _rule(check.name)
         value = rule.failed if not check.passed else _approved(rule.member, check.name)

@@ -21,6 +21,7 @@ from sealroom.ear import (
 )
 from sealroom.errors import MisuseError
 from sealroom.evidence import APPRAISED, CLAIMED, Check, Tee
+from sealroom.policy import Subject, appraise, default_policy
 from sealroom.testing.attested import SimulatedRoom
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -98,6 +99,33 @@ def test_what_a_policy_leaves_open_claims_nothing(real):
     opened = [replace(check, code="policy.unchecked") if check.name == "snp.measurement" else check
               for check in real.checks]  # fmt: skip
     assert cpu(changed(real, checks=opened)).vector.executables == 0
+
+
+SILENT = {
+    Tee.SNP: {"details": {"vmpl": 0}, "hardware_model": "Genoa", "signer": "VCEK"},
+    Tee.TDX: {"details": {"qe_status": "UpToDate"}, "tcb_status": "UpToDate"},
+    Tee.SGX: {"details": {"qe_status": "UpToDate"}, "tcb_status": "UpToDate"},
+    Tee.NITRO: {"details": {"document": "enclave", "timestamp_ms": int(AT.timestamp() * 1000)}},
+    Tee.AZURE_VTPM: {"details": {"pcr_bank": "sha256", "event_log": "none"}},
+    Tee.GCP: {"details": {"pcr_bank": "sha256", "event_log": "none"}},
+}
+
+
+@pytest.mark.parametrize("tee", SILENT)
+def test_under_a_policy_that_knows_no_software_nobody_says_that_it_is_approved(real, tee):
+    found = replace(
+        real.claims, warrant=CLAIMED, **({"tee": tee, "flags": frozenset(), "measurements": {}} | SILENT[tee])
+    )
+    verdict = appraise(default_policy(), found, subject=Subject.evidence_alone(expected_report_data=None), at=AT)
+    result = ear_of(verdict, issued_at=AT)
+    assert [one.vector.executables for one in result.submodules] == [0]
+    assert result.submodules[0].vector.hardware in {2, 32}
+
+
+def test_a_check_that_takes_every_answer_claims_nothing(real):
+    for name in ("gpu0.reference-values", "snp.smt", "azure-vtpm.event-log"):
+        any_answer = replace(a_check(name), wanted="either")
+        assert cpu(changed(real, checks=[any_answer])).vector.members() == {"runtime-opaque": 2}
 
 
 def test_no_check_at_all_is_no_acceptance(real):
