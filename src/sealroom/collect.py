@@ -32,7 +32,7 @@ from sealroom.tees.cca.collect import PROVIDER as CCA
 from sealroom.tees.cca.collect import CcaConfigfs
 from sealroom.tees.gcp.collect import PRODUCT, GceVm, is_google
 from sealroom.tees.gcp.collect_space import SOCKET, SpaceLauncher
-from sealroom.tees.nitro.collect import NitroModule
+from sealroom.tees.nitro.collect import VENDOR, NitroModule, NitroTpm, has_nitro_tpm
 from sealroom.tees.nvidia.collect import nvidia_devices
 from sealroom.tees.sgx.collect import DIRECTORY as GRAMINE
 from sealroom.tees.sgx.collect import GramineAttestation
@@ -71,6 +71,7 @@ class Places:
     chassis: Path = CHASSIS
     product: Path = PRODUCT
     launcher: Path = SOCKET
+    vendor: Path = VENDOR
 
 
 def this_machine(
@@ -115,12 +116,15 @@ def _silicon(places: Places, ours: Collateral) -> Attester | None:
 
 def _of_cloud(places: Places, ours: Collateral) -> Attester | None:
     """Of a cloud's vTPM, what the cloud put into it: in Azure's confidential VMs the hardware's report, in Google's a
-    certificate. The last: every other confidential guest has better to offer, many of them beside a TPM.
+    certificate, in AWS's a document. The last: every other confidential guest has better to offer, many of them
+    beside a TPM.
     """
     if places.launcher.exists():
         return SpaceLauncher(socket=places.launcher, collateral=ours)
     if not places.tpm.exists():
         return None
+    if has_nitro_tpm(places.vendor):
+        return NitroTpm()
     if is_azure(places.chassis):
         azure = AzureVtpm(_tcti(places), collateral=ours)
         if azure.is_confidential():
@@ -145,7 +149,17 @@ def _tpm(places: Places, ours: Collateral) -> Attester | None:
     return TpmTools(tcti=_tcti(places), collateral=ours) if places.tpm.exists() else None
 
 
-_BESIDE: Mapping[Tee | None, Callable[[Places, Collateral], Attester | None]] = {Tee.GCP: _google, Tee.TPM: _tpm}
+def _nitro(places: Places, _ours: Collateral) -> Attester | None:
+    """AWS's word for an instance, beside what its silicon says; of an enclave there is no other."""
+    instance = places.tpm.exists() and not places.nsm.exists() and has_nitro_tpm(places.vendor)
+    return NitroTpm() if instance else None
+
+
+_BESIDE: Mapping[Tee | None, Callable[[Places, Collateral], Attester | None]] = {
+    Tee.GCP: _google,
+    Tee.NITRO: _nitro,
+    Tee.TPM: _tpm,
+}
 """What stands beside the evidence that is found first."""
 
 

@@ -318,7 +318,7 @@ def test_the_environment_sets_neither_another_address_nor_a_proxy(
 def test_no_log_level_shows_credentials_or_what_was_answered(world: World, caplog: pytest.LogCaptureFixture) -> None:
     plain = base64.b64encode(SECRET).decode()
     world.kms.change_reply = lambda reply: {**reply, "Plaintext": plain}
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="sealroom"):
         refusal_of(world)
     assert "KMS answered Decrypt" in caplog.text
     assert not any(word in caplog.text for word in (plain, "Signature=", world.kms.caller.access_key))

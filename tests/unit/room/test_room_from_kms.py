@@ -210,7 +210,7 @@ async def test_kms_that_is_busy_is_asked_again_and_one_that_refuses_is_not(world
 
 async def test_no_key_shows_in_what_a_boot_says(world: World, caplog: pytest.LogCaptureFixture) -> None:
     said: list[str] = []
-    with caplog.at_level("DEBUG"):
+    with caplog.at_level("DEBUG"), caplog.at_level("DEBUG", logger="sealroom"):
         room = await boot(world.config, attester=enclave(), on_event=lambda event: said.append(str(event.as_dict())),
                           engine_factory=lambda *_: StubEngine())  # fmt: skip
         await room.close()

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from sealroom.collect import Places, this_machine
 from sealroom.errors import MisuseError, SealroomError, UnavailableError
 from sealroom.evidence import Attester, Collateral, Tee, TrustRoots
 from sealroom.tees import nitro
-from sealroom.tees.nitro.collect_tpm import NitroTpm, has_nitro_tpm
+from sealroom.tees._tsm.collect import TsmDirectory
+from sealroom.tees.nitro.collect import NitroTpm, has_nitro_tpm
+from sealroom.tees.nitro.collect_program import AttestProgram
 from sealroom.testing.nitro_cases import AT
 
 DATA = bytes(range(64))
@@ -37,7 +40,8 @@ def program(folder: Path, text: str) -> str:
 
 
 def minting(folder: Path, *, tpm: bool = True, changed: str = "{}") -> NitroTpm:
-    return NitroTpm(program(folder, _PROGRAM.replace("IS_TPM", str(tpm)).replace("CHANGED", changed)))
+    text = _PROGRAM.replace("IS_TPM", str(tpm)).replace("CHANGED", changed)
+    return NitroTpm(AttestProgram(program(folder, text)))
 
 
 def test_a_document_carries_the_report_data_and_verifies(tmp_path: Path) -> None:
@@ -75,7 +79,7 @@ def test_a_document_of_an_enclave_is_none_of_this_instance(tmp_path: Path) -> No
 )
 def test_a_program_that_gives_none_is_told_by_its_own_words(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UnavailableError, match=r"nitro\.no-document") as refusal:
-        NitroTpm(program(tmp_path, text), timeout=1).collect(DATA)
+        NitroTpm(AttestProgram(program(tmp_path, text), timeout=1)).collect(DATA)
     assert said in str(refusal.value.got)
     assert "\x1b" not in refusal.value.diagnostics()
 
@@ -83,17 +87,32 @@ def test_a_program_that_gives_none_is_told_by_its_own_words(tmp_path: Path, text
 def test_what_is_printed_in_place_of_a_document_is_refused(tmp_path: Path) -> None:
     for text in ("pass", "print('document')"):
         with pytest.raises(SealroomError, match=r"nitro\.c"):
-            NitroTpm(program(tmp_path, text)).collect(DATA)
+            NitroTpm(AttestProgram(program(tmp_path, text))).collect(DATA)
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(UnavailableError, match="not installed"):
-        NitroTpm("/nonexistent/nitro-tpm-attest").collect(DATA)
+        NitroTpm(AttestProgram("/nonexistent/nitro-tpm-attest")).collect(DATA)
 
 
 def test_report_data_has_one_size(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match=r"evidence\.report-data-size"):
-        NitroTpm(program(tmp_path, "")).collect(bytes(63))
+        NitroTpm(AttestProgram(program(tmp_path, ""))).collect(bytes(63))
+
+
+def test_an_instance_is_found_by_looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "")
+    tpm, vendor, no = tmp_path / "tpm", tmp_path / "vendor", tmp_path / "none"
+    tpm.touch()
+    vendor.write_text("Amazon EC2\n")
+    places = Places(tsm=TsmDirectory(no), sev_guest=no, tdx_guest=no, gramine=no, nsm=no, tpm=tpm, chassis=no,
+                    product=no, launcher=no, vendor=vendor)  # fmt: skip
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert isinstance(this_machine(places=places), NitroTpm)
+    assert this_machine(places=places, tee=Tee.NITRO).tee is Tee.NITRO
+    assert this_machine(places=places, tee=Tee.TPM).tee is Tee.TPM
+    monkeypatch.setenv("PATH", str(no))
+    assert this_machine(places=places).tee is Tee.TPM
 
 
 def test_an_instance_is_known_by_its_firmware_and_the_program(tmp_path: Path) -> None:
