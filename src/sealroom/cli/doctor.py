@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sealroom.cli.judging import refuse_options
 from sealroom.cli.spoken import printable
 from sealroom.doctor.collect import look
 from sealroom.doctor.collect_answers import Answer, ask, ask_this_machine
@@ -38,6 +39,7 @@ def doctor(
     asking: Annotated[
         bool, typer.Option("--ask", help="Ask the silicon for one piece of evidence, and verify it.")
     ] = False,
+    tee: Annotated[Tee | None, typer.Option(help="With --ask: which evidence, where a machine has several.")] = None,
     collateral: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="With --ask: what goes along with evidence.")
     ] = None,
@@ -50,12 +52,13 @@ def doctor(
 
     Each with how to mend it. Nothing is changed. Exit status 0 if this machine can make evidence, 5 if it can not.
     """
-    if collateral is not None and not asking:
-        raise MisuseError("cli.option-not-for-this", "--collateral goes with --ask: nothing else is verified here")
+    if not asking:
+        refuse_options("it goes with --ask", tee=tee, collateral=collateral)
     if insecure_simulated is None:
         diagnosis = diagnose(look())
-        answers = ask_this_machine(diagnosis, collateral) if asking else ()
+        answers = ask_this_machine(diagnosis, collateral, tee=tee) if asking else ()
     else:
+        refuse_options("a simulated machine has one CPU, and brings its own", tee=tee, collateral=collateral)
         if kind_at(insecure_simulated) is None:
             raise MisuseError("cli.no-guest", "no simulated machine is kept in this folder",
                               where=str(insecure_simulated), hint="sealroom simulate makes one")  # fmt: skip
@@ -94,13 +97,14 @@ def _folded(head: str, text: str, columns: int) -> list[str]:
 
 
 def _proved(diagnosis: Diagnosis) -> str:
-    proving = [one.name for one in diagnosis.of(Area.EVIDENCE) if one.state is State.OK]
+    proving = [f"{one.name} ({one.tee})" for one in diagnosis.of(Area.EVIDENCE) if one.state is State.OK]
     if not proving:
         mendable = any(one.state is State.MISSING for one in diagnosis.of(Area.EVIDENCE))
         return "NOTHING yet: something is missing" if mendable else "NOTHING: it has no hardware for it that we know"
     if not diagnosis.confidential:
         return f"how it was booted ({', '.join(proving)}), and not that nobody looks into its memory"
-    return ", ".join(proving)
+    beside = f"; {', '.join(proving[1:])} where it is named (--tee, [hardware] tee)" if proving[1:] else ""
+    return f"{proving[0]}{beside}"
 
 
 def _next(diagnosis: Diagnosis, *, asked: bool) -> str:

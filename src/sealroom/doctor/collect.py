@@ -9,6 +9,7 @@ import importlib.util
 import os
 import platform
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,7 @@ class Sight:
     nvml: Callable[[], Any] = nvml_binding
     switches: Callable[[], object] = switches_of_this_machine
     landlock: Callable[[], int] = abi
+    has_tool: Callable[[str], bool] = lambda name: shutil.which(name) is not None
     has_package: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
 
     def text(self, path: str) -> str:
@@ -82,7 +84,7 @@ def look(sight: Sight | None = None) -> Facts:
     return Facts(
         host=_host(sight),
         kernel=_kernel(sight),
-        tpm=tpm_facts(sight.access("dev/tpmrm0"), sight.tpm),
+        tpm=tpm_facts(sight.access("dev/tpmrm0"), sight.has_tool, sight.tpm),
         gpus=gpu_facts(sight.root / "sys/bus/pci/devices", sight.nvml, sight.switches),
         process=_process(sight),
     )
@@ -119,6 +121,7 @@ def _kernel(sight: Sight) -> KernelFacts:
         gramine=sight.text("dev/attestation/attestation_type") or None,
         sgx=sight.there("dev/sgx_enclave") or sight.there("dev/sgx/enclave"),
         nsm=sight.access("dev/nsm"),
+        launcher=sight.access("run/container_launcher/teeserver.sock"),
         enclaves=sight.there("dev/nitro_enclaves"),
         host_of=frozenset(name for name, path in host_of.items() if sight.text(f"sys/module/{path}") in {"Y", "1"}),
     )

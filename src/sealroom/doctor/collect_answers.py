@@ -35,12 +35,13 @@ def ask(asked: Mapping[str, Attester | DeviceAttester]) -> tuple[Answer, ...]:
     return tuple(_asked(name, attester) for name, attester in asked.items())
 
 
-def ask_this_machine(diagnosis: Diagnosis, folder: Path | None) -> tuple[Answer, ...]:
+def ask_this_machine(diagnosis: Diagnosis, folder: Path | None, *, tee: Tee | None = None) -> tuple[Answer, ...]:
     """Ask all of this machine that ``diagnosis`` says can answer.
 
     Args:
         diagnosis: what was found.
         folder: where what goes along with evidence lies, as a room's configuration names it.
+        tee: which of several kinds of evidence; the first unless given.
 
     Raises:
         UnavailableError: ``collect.collateral``.
@@ -48,7 +49,7 @@ def ask_this_machine(diagnosis: Diagnosis, folder: Path | None) -> tuple[Answer,
     if not diagnosis.proves:
         return ()
     along = None if folder is None else collateral_in(folder)
-    answers = _of(_CPU, lambda: {_CPU: this_machine(collateral=along)})
+    answers = _of(_CPU, lambda: {_CPU: this_machine(tee=tee, collateral=along)})
     if any(one.tee is Tee.NVIDIA and one.state is State.OK for one in diagnosis.of(Area.DEVICES)):
         answers += _of(_DEVICES, lambda: devices_of_this_machine(folder))
     return answers

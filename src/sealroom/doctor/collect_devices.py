@@ -1,7 +1,7 @@
 """Looks at a TPM and at NVIDIA's devices."""
 
-import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,22 @@ from sealroom.tees.nvidia.collect_mode import GpuMode, gpu_mode, told
 
 __all__ = ["gpu_facts", "tpm_facts", "tpm_indices"]
 
-_LISTS = "tpm2_getcap"
+_LISTS, _NITRO_TOOL = "tpm2_getcap", "nitro-tpm-attest"
 _PATIENCE = 20.0
 """Seconds. Slow TPMs take some; a list of handles is no slow question."""
 _NVIDIA, _DISPLAY, _BRIDGE = "0x10de", "0x03", "0x0680"
 """Vendor on the PCI bus; the class of GPUs; that of NVLink switches."""
 
 
-def tpm_facts(device: Access, indices: Callable[[], frozenset[int]]) -> TpmFacts:
-    """What there is of a TPM, whose indices ``indices`` asks it for."""
-    if device is not Access.USABLE:
-        return TpmFacts(device=device, tools=shutil.which(_LISTS) is not None)
+def tpm_facts(device: Access, has_tool: Callable[[str], bool], indices: Callable[[], frozenset[int]]) -> TpmFacts:
+    """What there is of a TPM, whose indices ``indices`` asks it for, and of the programs that ask it."""
+    facts = TpmFacts(device=device, tools=has_tool(_LISTS), nitro_tools=has_tool(_NITRO_TOOL))
+    if device is not Access.USABLE or not facts.tools:
+        return facts
     try:
-        return TpmFacts(device=device, tools=True, indices=indices())
+        return replace(facts, indices=indices())
     except UnavailableError as error:
-        tools = error.code != "tpm.no-tools"
-        return TpmFacts(device=device, tools=tools, problem=f"{error.message} ({error.got})" if error.got else
-                        error.message)  # fmt: skip
+        return replace(facts, problem=f"{error.message} ({error.got})" if error.got else error.message)
 
 
 def tpm_indices() -> frozenset[int]:

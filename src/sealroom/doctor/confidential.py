@@ -66,6 +66,8 @@ def _why_no_tsm(facts: Facts) -> str:
 
 
 def _no_module(facts: Facts, name: str, tee: Tee, module: str, path: str, since: tuple[int, int]) -> Finding:
+    if facts.kernel.launcher.there:
+        return absent(name, "in Confidential Space its launcher answers for the hardware, see there", tee=tee)
     if facts.host.kernel < since:
         return missing(name, f"this is such a guest, and kernel {facts.host.release} has no driver for its reports",
                        f"use a kernel of {since[0]}.{since[1]} or later", tee=tee)  # fmt: skip

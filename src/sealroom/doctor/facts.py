@@ -87,6 +87,8 @@ class KernelFacts:
     """What kind of quotes Gramine makes; None: outside of it."""
     sgx: bool = False
     nsm: Access = Access.ABSENT
+    launcher: Access = Access.ABSENT
+    """The socket of Confidential Space's launcher."""
     enclaves: bool = False
     """Whether this is a machine that starts Nitro enclaves."""
     host_of: frozenset[str] = frozenset()
@@ -99,6 +101,8 @@ class TpmFacts:
 
     device: Access = Access.ABSENT
     tools: bool = False
+    nitro_tools: bool = False
+    """Whether AWS's own program for its TPM is installed."""
     indices: frozenset[int] | None = None
     """Its NV indices; None: it was not asked, or did not answer."""
     problem: str | None = None

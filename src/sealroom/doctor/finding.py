@@ -8,9 +8,6 @@ from sealroom.evidence import Tee
 
 __all__ = ["Area", "Diagnosis", "Finding", "State", "absent", "missing", "ok"]
 
-_BOOT_ALONE = frozenset({Tee.TPM, Tee.GCP})
-"""Google's wraps the report of the hardware where there is one, and that is found by itself."""
-
 
 class State(StrEnum):
     """How it stands with one thing."""
@@ -42,6 +39,8 @@ class Finding:
     mend: str | None = None
     tee: Tee | None = None
     """Whose evidence it is about."""
+    boot_alone: bool = False
+    """Whether that evidence says how the machine was booted, and nothing of who can look into its memory."""
     area: Area = Area.EVIDENCE
 
 
@@ -55,14 +54,17 @@ class Diagnosis:
 
     @property
     def proves(self) -> tuple[Tee, ...]:
-        """Whose evidence this machine can make, in the order in which it is taken."""
-        return tuple(one.tee for one in self.findings
-                     if one.area is Area.EVIDENCE and one.state is State.OK and one.tee is not None)  # fmt: skip
+        """Whose evidence this machine can make; the first is taken where none is named."""
+        return tuple(dict.fromkeys(one.tee for one in self._proving if one.tee is not None))
 
     @property
     def confidential(self) -> bool:
-        """Whether any of it says more than how the machine was booted, which is all that a vTPM knows by itself."""
-        return any(tee not in _BOOT_ALONE for tee in self.proves)
+        """Whether any of it says more than how the machine was booted."""
+        return any(not one.boot_alone for one in self._proving)
+
+    @property
+    def _proving(self) -> tuple[Finding, ...]:
+        return tuple(one for one in self.of(Area.EVIDENCE) if one.state is State.OK)
 
     def of(self, area: Area) -> tuple[Finding, ...]:
         """Its findings, ordered by state."""
@@ -72,9 +74,11 @@ class Diagnosis:
         )
 
 
-def ok(name: str, found: str, *, tee: Tee | None = None, area: Area = Area.EVIDENCE) -> Finding:
+def ok(
+    name: str, found: str, *, tee: Tee | None = None, area: Area = Area.EVIDENCE, boot_alone: bool = False
+) -> Finding:
     """It is here and can be used."""
-    return Finding(name=name, state=State.OK, found=found, tee=tee, area=area)
+    return Finding(name=name, state=State.OK, found=found, tee=tee, area=area, boot_alone=boot_alone)
 
 
 def missing(

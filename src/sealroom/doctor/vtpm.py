@@ -13,15 +13,27 @@ HARDWARE_REPORT = 0x01400001
 GOOGLE_CERTIFICATES = frozenset({0x01C10000, 0x01C10002})
 """Where Google keeps the certificates of the vTPM's attestation keys (RSA, ECC)."""
 
-_AZURE, _GOOGLE, _TPM = "Azure vTPM", "Google vTPM", "TPM"
+_SPACE, _AZURE, _GOOGLE, _NITRO, _TPM = "Confidential Space", "Azure vTPM", "Google vTPM", "AWS NitroTPM", "TPM"
 _DEVICE = "/dev/tpmrm0"
 
 
 def vtpm_findings(facts: Facts) -> Iterator[Finding]:
     """One for each kind."""
+    yield _space(facts)
     yield _azure(facts)
     yield _google(facts)
+    yield _nitro_tpm(facts)
     yield _plain(facts)
+
+
+def _space(facts: Facts) -> Finding:
+    launcher = facts.kernel.launcher
+    if launcher is Access.USABLE:
+        return ok(_SPACE, "the launcher gives tokens of Google's service for this workload", tee=Tee.GCP)
+    if launcher is Access.FORBIDDEN:
+        return missing(_SPACE, "this is a workload there, and this user may not use the launcher's socket",
+                       "run the workload as root", tee=Tee.GCP)  # fmt: skip
+    return absent(_SPACE, "there is no launcher of Google's", tee=Tee.GCP)
 
 
 def _azure(facts: Facts) -> Finding:
@@ -50,7 +62,24 @@ def _google(facts: Facts) -> Finding:
     if not GOOGLE_CERTIFICATES & (facts.tpm.indices or frozenset()):
         return absent(_GOOGLE, "the vTPM holds no certificate of Google's for its attestation key",
                       "make the VM anew from a current image, with --shielded-vtpm", tee=Tee.GCP)  # fmt: skip
-    return ok(_GOOGLE, "the vTPM quotes what was booted, under Google's certificate", tee=Tee.GCP)
+    hardware = facts.kernel.sev_guest is Access.USABLE or facts.kernel.tdx_guest is Access.USABLE
+    around = ", around the hardware's report" if hardware else ""
+    return ok(_GOOGLE, f"the vTPM quotes what was booted, under Google's certificate{around}", tee=Tee.GCP,
+              boot_alone=not hardware)  # fmt: skip
+
+
+def _nitro_tpm(facts: Facts) -> Finding:
+    if facts.host.cloud is not Cloud.AMAZON:
+        return absent(_NITRO, "this is no instance of EC2", tee=Tee.NITRO)
+    if not facts.tpm.device.there:
+        return absent(_NITRO, "this instance has no TPM",
+                      "register its image with --tpm-support v2.0 --boot-mode uefi", tee=Tee.NITRO)  # fmt: skip
+    if not facts.tpm.nitro_tools:
+        return missing(_NITRO, "AWS's program that asks it (nitro-tpm-attest) is not installed",
+                       "install the package aws-nitro-tpm-tools", tee=Tee.NITRO)  # fmt: skip
+    if facts.tpm.device is Access.FORBIDDEN:
+        return missing(_NITRO, f"this user may not use {_DEVICE}", "run sealroom as root", tee=Tee.NITRO)
+    return ok(_NITRO, "AWS signs what was booted on this instance", tee=Tee.NITRO)
 
 
 def _plain(facts: Facts) -> Finding:
@@ -58,7 +87,8 @@ def _plain(facts: Facts) -> Finding:
         return absent(_TPM, f"there is no {_DEVICE}", tee=Tee.TPM)
     if (problem := _not_askable(facts, _TPM, Tee.TPM)) is not None:
         return problem
-    return ok(_TPM, "it quotes what was booted; by itself it keeps nobody out of the memory", tee=Tee.TPM)
+    return ok(_TPM, "it quotes what was booted; by itself it keeps nobody out of the memory", tee=Tee.TPM,
+              boot_alone=True)  # fmt: skip
 
 
 def _not_askable(facts: Facts, name: str, tee: Tee) -> Finding | None:

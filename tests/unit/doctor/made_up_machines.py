@@ -25,6 +25,7 @@ class MadeUp:
     def __init__(self, root: Path, *, architecture: str = "x86_64") -> None:
         self.root, self.architecture = root, architecture
         self.forbidden: set[str] = set()
+        self.tools = {"tpm2_getcap"}
         self.indices: frozenset[int] | str = frozenset()
         self.nvml: EmulatedNvml | UnavailableError = UnavailableError("nvidia.no-binding", "no binding", hint="pip")
         self.switches: Callable[[], object] = dict
@@ -76,9 +77,17 @@ class MadeUp:
         return self.file("proc/self/status", f"Uid:\t{number}\t{number}\nCapEff:\t0000000000000000\nSeccomp:\t0\n")
 
     def sight(self) -> Sight:
-        return Sight(root=self.root, architecture=self.architecture, may=self._may, tpm=self._tpm, nvml=self._nvml,
-                     switches=self.switches, landlock=self.landlock,
-                     has_package=lambda _: self.engine)  # fmt: skip
+        return Sight(
+            root=self.root,
+            architecture=self.architecture,
+            may=self._may,
+            tpm=self._tpm,
+            nvml=self._nvml,
+            switches=self.switches,
+            landlock=self.landlock,
+            has_tool=self.tools.__contains__,
+            has_package=lambda _: self.engine,
+        )
 
     def diagnosis(self) -> Diagnosis:
         return diagnose(look(self.sight()))
@@ -132,6 +141,22 @@ def nitro_enclave(root: Path) -> MadeUp:
 
 def amazon_snp(root: Path) -> MadeUp:
     return google_snp(root).cpu(EPYC).dmi(AMAZON).without("dev/tpmrm0")
+
+
+def amazon_with_tpm(root: Path) -> MadeUp:
+    made = MadeUp(root).cpu(EPYC, "hypervisor").dmi(AMAZON).file("dev/tpmrm0")
+    made.tools.add("nitro-tpm-attest")
+    return made
+
+
+def amazon_snp_with_tpm(root: Path) -> MadeUp:
+    return amazon_with_tpm(root).folder(TSM).file("dev/sev-guest").cpu(EPYC)
+
+
+def confidential_space(root: Path) -> MadeUp:
+    """A workload's container: it sees no device of the VM."""
+    made = MadeUp(root).cpu(XEON, "hypervisor", "tdx_guest").dmi(GOOGLE)
+    return made.file("run/container_launcher/teeserver.sock").file("run/.containerenv")
 
 
 def amazon_plain(root: Path) -> MadeUp:

@@ -10,7 +10,7 @@ from sealroom.cli import doctor as verb
 from sealroom.cli.main import _run
 from sealroom.doctor import collect_answers
 from sealroom.errors import UnavailableError
-from sealroom.evidence import Collateral
+from sealroom.evidence import Collateral, Tee
 from sealroom.policy import default_policy
 from sealroom.tees.snp.collect import SnpDevice
 from sealroom.testing.guest_devices import EmulatedSevGuest
@@ -38,7 +38,9 @@ def device(chip: SimulatedSnp, monkeypatch: pytest.MonkeyPatch) -> EmulatedSevGu
     """The device of that machine: a chip under a private root, and nothing that says that it is simulated."""
     device = EmulatedSevGuest(chip.report)
 
-    def this_machine(*, collateral: Collateral | None) -> SnpDevice:
+    def this_machine(*, tee: Tee | None, collateral: Collateral | None) -> SnpDevice:
+        if tee not in {None, Tee.SNP}:
+            raise UnavailableError("collect.other-tee", f"no {tee} here")
         return SnpDevice(device, collateral=collateral)
 
     monkeypatch.setattr(collect_answers, "this_machine", this_machine)
@@ -67,6 +69,14 @@ def test_evidence_without_its_certificates_is_made_and_not_verified(capsys: pyte
     assert (answer["made"], answer["state"], answer["tee"]) == (True, "missing", "snp")
     assert "1184 bytes" in str(answer["found"])
     assert "not verified [collateral.missing]" in str(answer["found"])
+
+
+@pytest.mark.usefixtures("snp_machine", "device")
+def test_evidence_that_was_named_is_asked_for_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["doctor", "--ask", "--tee", "snp", "--json"]) == 0
+    assert answers(capsys)[0]["made"]
+    assert _run(["doctor", "--ask", "--tee", "tdx", "--json"]) == 5
+    assert "[collect.other-tee]" in str(answers(capsys)[0]["found"])
 
 
 @pytest.mark.usefixtures("snp_machine", "device")
@@ -166,6 +176,8 @@ def test_a_simulated_machine_is_told_of_as_such(
     [
         (["--insecure-simulated", "nowhere"], "cli.no-guest"),
         (["--collateral", "."], "cli.option-not-for-this"),
+        (["--tee", "snp"], "cli.option-not-for-this"),
+        (["--ask", "--tee", "snp", "--insecure-simulated", "guest"], "cli.option-not-for-this"),
     ],
 )
 def test_wrong_use_is_told(words: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:

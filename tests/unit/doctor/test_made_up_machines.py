@@ -14,6 +14,8 @@ from sealroom.cli.main import _run
 from sealroom.collect import Places, this_machine
 from sealroom.doctor.finding import Area, Diagnosis, Finding, State
 from sealroom.errors import UnavailableError
+from sealroom.tees.azure_vtpm.collect import AzureVtpm
+from sealroom.tees.gcp.collect import GceVm
 from sealroom.testing.nvidia import GpuMachine
 from sealroom.testing.nvml import EmulatedNvml
 from sealroom.testing.tsm import EmulatedTsm
@@ -26,6 +28,9 @@ KINDS: dict[str, tuple[Callable[[Path], MadeUp], list[str], bool]] = {
     "GCE TDX": (made_up.google_tdx, ["tdx", "gcp", "tpm"], True),
     "Nitro enclave": (made_up.nitro_enclave, ["nitro"], True),
     "AWS SNP": (made_up.amazon_snp, ["snp"], True),
+    "AWS NitroTPM": (made_up.amazon_with_tpm, ["nitro", "tpm"], True),
+    "AWS SNP with NitroTPM": (made_up.amazon_snp_with_tpm, ["snp", "nitro", "tpm"], True),
+    "Confidential Space": (made_up.confidential_space, ["gcp"], True),
     "AWS instance": (made_up.amazon_plain, [], False),
     "TD without its module": (made_up.bare_tdx, [], False),
     "SNP without permission": (made_up.snp_without_permission, [], False),
@@ -49,22 +54,32 @@ def test_what_each_kind_of_machine_proves(kind: str, tmp_path: Path) -> None:
     assert diagnosis.confidential is confidential
 
 
-@pytest.mark.parametrize(
-    ("kind", "provider"),
-    [("AWS SNP", "sev_guest"), ("TDX with eight H100", "tdx_guest"), ("realm", "arm_cca_guest"),
-     ("Nitro enclave", None), ("laptop", None), ("AWS instance", None), ("TD without its module", None)],
-)  # fmt: skip
-def test_what_is_collected_is_what_the_doctor_names_first(kind: str, provider: str | None, tmp_path: Path) -> None:
+PROVIDERS = {"GCE SNP": "sev_guest", "AWS SNP": "sev_guest", "GCE TDX": "tdx_guest", "realm": "arm_cca_guest",
+             "AWS SNP with NitroTPM": "sev_guest", "TDX with eight H100": "tdx_guest"}  # fmt: skip
+"""What the kernel says of itself where configfs-tsm is there."""
+PLACES = {"sev_guest": "dev/sev-guest", "tdx_guest": "dev/tdx_guest", "gramine": "dev/attestation", "nsm": "dev/nsm",
+          "tpm": "dev/tpmrm0", "launcher": "run/container_launcher/teeserver.sock",
+          "chassis": "sys/class/dmi/id/chassis_asset_tag", "product": "sys/class/dmi/id/product_name",
+          "vendor": "sys/class/dmi/id/sys_vendor"}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"SNP without permission"}))
+def test_what_is_collected_is_what_the_doctor_names(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine = KINDS[kind][0](tmp_path)
-    if kind == "laptop":
-        machine.forbidden.clear()
-    tsm = EmulatedTsm(tmp_path / TSM, bytes, provider=provider or "none")
-    places = Places(tsm=tsm, **{name: tmp_path / path for name, path in {
-        "sev_guest": "dev/sev-guest", "tdx_guest": "dev/tdx_guest", "gramine": "dev/attestation", "nsm": "dev/nsm",
-        "tpm": "dev/tpmrm0"}.items()})  # fmt: skip
+    machine.forbidden.clear()
+    indices = machine.indices
+    assert isinstance(indices, frozenset)
+    monkeypatch.setattr(AzureVtpm, "is_confidential", lambda _: 0x01400001 in indices)
+    monkeypatch.setattr(GceVm, "is_certified", lambda _: 0x01C10000 in indices)
+    monkeypatch.setattr("shutil.which", lambda name, **_: name if name in machine.tools else None)
+    tsm = EmulatedTsm(tmp_path / TSM, bytes, provider=PROVIDERS.get(kind, "none"))
+    places = Places(tsm=tsm, **{name: tmp_path / path for name, path in PLACES.items()})
     proves = machine.diagnosis().proves
     if proves:
         assert this_machine(places=places).tee is proves[0]
+        assert [this_machine(tee=tee, places=places).tee for tee in proves] == list(proves)
     else:
         with pytest.raises(UnavailableError, match=r"collect\.no-tee"):
             this_machine(places=places)
@@ -102,6 +117,9 @@ def test_the_exit_status_and_the_json_say_the_same(
         ("Azure TDX", "Intel TDX", State.ABSENT, "vTPM"),
         ("Azure SNP", "Google vTPM", State.ABSENT, "Google"),
         ("GCE, not confidential", "Intel TDX", State.ABSENT, "--confidential-compute-type=TDX"),
+        ("AWS instance", "AWS NitroTPM", State.ABSENT, "--tpm-support"),
+        ("GCE TDX", "Google vTPM", State.OK, "around the hardware's report"),
+        ("Confidential Space", "Intel TDX", State.ABSENT, "launcher answers"),
         ("AWS instance", "AWS Nitro enclave", State.ABSENT, "inside of an enclave"),
         ("AWS instance", "AMD SEV-SNP", State.ABSENT, "AmdSevSnp=enabled"),
         ("TD without its module", "Intel TDX", State.MISSING, "modprobe tdx-guest"),
@@ -209,7 +227,7 @@ def test_azures_other_machines_have_a_tpm_and_no_report_of_the_hardware(tmp_path
 
 @pytest.mark.parametrize(
     ("problem", "words"),
-    [("tpm.no-tools", "apt install tpm2-tools"), ("tpm.tool", "0x923"), ("tpm.timeout", "0x923")],
+    [("no tools", "apt install tpm2-tools"), ("tpm.tool", "0x923"), ("tpm.timeout", "0x923")],
 )
 @pytest.mark.parametrize("kind", ["Azure SNP", "GCE SNP", "GCE TDX"])
 def test_a_tpm_that_can_not_be_asked_is_told_with_its_reason(
@@ -217,11 +235,23 @@ def test_a_tpm_that_can_not_be_asked_is_told_with_its_reason(
 ) -> None:
     machine = KINDS[kind][0](tmp_path)
     machine.indices = problem
+    if problem == "no tools":
+        machine.tools.clear()
     diagnosis = machine.diagnosis()
     for name in (f"{'Azure' if 'Azure' in kind else 'Google'} vTPM", "TPM"):
         found = finding(diagnosis, name)
         assert found.state is State.MISSING
         assert words in f"{found.found} {found.mend}"
+
+
+def test_what_aws_and_google_need_beside_their_device(tmp_path: Path) -> None:
+    machine = made_up.amazon_with_tpm(tmp_path)
+    machine.tools.remove("nitro-tpm-attest")
+    assert "aws-nitro-tpm-tools" in (finding(machine.diagnosis(), "AWS NitroTPM").mend or "")
+    machine.tools.add("nitro-tpm-attest")
+    assert finding(machine.forbid("dev/tpmrm0").diagnosis(), "AWS NitroTPM").state is State.MISSING
+    space = made_up.confidential_space(tmp_path / "space").forbid("run/container_launcher/teeserver.sock")
+    assert finding(space.diagnosis(), "Confidential Space").state is State.MISSING
 
 
 @pytest.mark.parametrize(
