@@ -54,6 +54,8 @@ def _azure(facts: Facts) -> Finding:
 def _google(facts: Facts) -> Finding:
     if facts.host.cloud is not Cloud.GOOGLE:
         return absent(_GOOGLE, "this is no machine of Google's", tee=Tee.GCP)
+    if facts.kernel.launcher.there:
+        return absent(_GOOGLE, "in Confidential Space its launcher asks it, see there", tee=Tee.GCP)
     if not facts.tpm.device.there:
         return absent(_GOOGLE, "this machine has no vTPM",
                       "make the VM anew: gcloud compute instances create --shielded-vtpm", tee=Tee.GCP)  # fmt: skip
