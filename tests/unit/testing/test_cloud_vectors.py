@@ -126,7 +126,6 @@ def test_a_key_in_every_form(tmp_path: Path) -> None:
 
 def test_a_signature_without_its_scheme(tmp_path: Path) -> None:
     for kind, tpm in TPMS.items():
-        whole = tpm.quote(NONCE)[1]
         message, files = tpm_files(tpm)
         raw = tpm.sign(message)
         bare = raw[6:]
@@ -136,7 +135,6 @@ def test_a_signature_without_its_scheme(tmp_path: Path) -> None:
         remark = "signature (raw, RSASSA-PSS)" if kind == "rsapss" else "signature (raw)"
         result = run(tmp_path / kind, "tpm", message, {**files, "signature": bare}, signature=remark)
         assert (result.verdict, result.passed) == ("valid", True)
-        assert len(whole) > len(bare)
 
 
 def test_a_log_beside_a_quote_leads_to_its_registers_or_is_refused(tmp_path: Path) -> None:
