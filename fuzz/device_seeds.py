@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sealroom.cbor import CborValue, Tagged, encode_cbor
 from sealroom.testing.gym.cose import signed_by
 from sealroom.testing.gym.own_keys import own_p384
+from sealroom.testing.kms_envelope import EnvelopeForm, padded
 from sealroom.testing.nvidia import GpuMachine, SimulatedGpu
 from sealroom.testing.nvidia_ocsp import UNKNOWN, revoked
 from sealroom.testing.nvidia_report import write_report
@@ -35,6 +36,7 @@ def device_seeds() -> Iterator[tuple[str, bytes]]:
     yield "ocsp-answer", gpu.answer(1, has_end=False)
     yield "stapled-answers", encode_cbor([b"one", b"other"])
     yield from (("nitro-document", raw) for raw in nitro_documents())
+    yield from (("kms-envelope", raw) for raw in envelopes())
     yield from (("cca-token", path.read_bytes()) for path in sorted(_TOKENS.glob("*/*.cbor")))
     yield from (("cose-key", raw) for raw in keys())
     yield "cbor", encode_cbor([1, -2, b"b", "t", {"k": [True, None]}, Tagged(18, "tagged")])
@@ -68,6 +70,14 @@ def nitro_documents() -> Iterator[bytes]:
     yield signed_by(own_p384("seed"), members)
     tpm = {("nitrotpm_pcrs" if name == "pcrs" else name): value for name, value in members.items()}
     yield signed_by(own_p384("seed"), tpm, tagged=True)
+
+
+def envelopes() -> Iterator[bytes]:
+    """As KMS writes them, and with the content whole; a key that is too short to be one keeps them small."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    form = EnvelopeForm(public_key=key, content=padded(bytes(40)), encrypted_key=bytes(8))
+    yield replace(form, chunk=16).write()
+    yield replace(form, chunk=0).write()
 
 
 def keys() -> Iterator[bytes]:

@@ -247,6 +247,13 @@ def stapled_answers() -> Reader:
     return read
 
 
+def kms_envelope() -> Reader:
+    """Envelopes of AWS KMS: BER, and the structure in it."""
+    from sealroom.clouds.aws_envelope import parse_envelope
+
+    return parse_envelope
+
+
 def nitro_document() -> Reader:
     """Attestation documents of Nitro enclaves and NitroTPM."""
     from sealroom.tees import nitro
@@ -363,6 +370,7 @@ TARGETS = {
     "ocsp-answer": Target(make=ocsp_answer, longest=2048),
     "stapled-answers": Target(make=stapled_answers, longest=2048),
     "nitro-document": Target(make=nitro_document),
+    "kms-envelope": Target(make=kms_envelope, longest=1024),
     "cca-token": Target(make=cca_token, longest=4096),
     "cose-key": Target(make=cose_key, longest=1024),
     "cbor": Target(make=cbor, longest=1024),
