@@ -10,6 +10,7 @@ Our own formats are read by `collateral.deterministic_cbor`, which takes one enc
 import math
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -19,6 +20,8 @@ __all__ = ["CborKey", "CborValue", "Tagged", "cbor_head", "encode_cbor", "read_c
 
 MAX_DEPTH = 16
 MAX_ITEMS = 4096
+_SHORT = 80
+"""Characters of a text whose encoding is kept."""
 
 CborKey: TypeAlias = int | str | bytes
 CborValue: TypeAlias = "int | float | bytes | str | bool | list[CborValue] | dict[CborKey, CborValue] | Tagged | None"
@@ -77,8 +80,7 @@ def _write(value: CborValue, parts: list[bytes]) -> None:
     if isinstance(value, bytes):
         parts += (cbor_head(_BYTES, len(value)), value)
     elif isinstance(value, str):
-        text = value.encode()
-        parts += (cbor_head(_TEXT, len(text)), text)
+        parts.append(_short_text(value) if len(value) <= _SHORT else _text(value))
     elif value is None or isinstance(value, bool):
         parts.append(bytes([_SIMPLE << 5 | (_NULL if value is None else _TRUE if value else _FALSE)]))
     elif isinstance(value, int):
@@ -89,7 +91,7 @@ def _write(value: CborValue, parts: list[bytes]) -> None:
             _write(item, parts)
     elif isinstance(value, dict):
         parts.append(cbor_head(_MAP, len(value)))
-        for name, item in sorted([(encode_cbor(key), item) for key, item in value.items()], key=itemgetter(0)):
+        for name, item in sorted([(_key(key), item) for key, item in value.items()], key=itemgetter(0)):
             parts.append(name)
             _write(item, parts)
     elif isinstance(value, Tagged):
@@ -99,6 +101,20 @@ def _write(value: CborValue, parts: list[bytes]) -> None:
         raise MisuseError("cbor.not-written", "a value of this type is not written", got=type(value).__name__)
 
 
+def _key(value: CborKey) -> bytes:
+    return _short_text(value) if isinstance(value, str) and len(value) <= _SHORT else encode_cbor(value)
+
+
+def _text(value: str) -> bytes:
+    text = value.encode()
+    return cbor_head(_TEXT, len(text)) + text
+
+
+_short_text = lru_cache(maxsize=512)(_text)
+"""Of names and media types, which are few and come again and again."""
+
+
+@lru_cache(maxsize=1024)
 def cbor_head(major: int, number: int) -> bytes:
     """The shortest head for ``number`` under a major type (RFC 8949 section 3)."""
     if number < 24:

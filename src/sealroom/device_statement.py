@@ -91,7 +91,7 @@ def write_devices(devices: tuple[DeviceStatement, ...]) -> list[dict[str, Any]]:
 
 
 def _read_device(entry: Any, where: str) -> DeviceStatement:
-    if not isinstance(entry, dict) or set(entry) != _MEMBERS:
+    if not isinstance(entry, dict) or entry.keys() != _MEMBERS:
         raise _bad(where, entry, f"an object with {', '.join(sorted(_MEMBERS))}")
     if not isinstance(entry["name"], str) or not _NAME.fullmatch(entry["name"]):
         raise _bad(f"{where}.name", entry["name"], "a lower-case letter, then letters, digits and hyphens")
@@ -103,15 +103,15 @@ def _read_device(entry: Any, where: str) -> DeviceStatement:
     return DeviceStatement(
         name=entry["name"],
         tee=Tee(entry["tee"]),
-        evidence=_read_digest(entry["evidence"], f"{where}.evidence"),
-        collateral={name: _read_digest(digest, f"{where}.collateral.{name}") for name, digest in items.items()},
+        evidence=_read_digest(entry["evidence"], where, "evidence"),
+        collateral={name: _read_digest(digest, where, "collateral", name) for name, digest in items.items()},
     )
 
 
-def _read_digest(value: Any, where: str) -> bytes:
+def _read_digest(value: Any, *where: str) -> bytes:
     if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise _bad(where, value, "sha256: and 64 hexadecimal digits, lower case")
-    return bytes.fromhex(value.removeprefix("sha256:"))
+        raise _bad(".".join(where), value, "sha256: and 64 hexadecimal digits, lower case")
+    return bytes.fromhex(value[7:])
 
 
 def _bad(where: str, got: object, expected: str) -> MalformedError:

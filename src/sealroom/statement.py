@@ -77,8 +77,9 @@ class RoomStatement:
         return raw
 
     def without_devices(self) -> bytes:
-        """The canonical bytes with an empty list of devices: what the nonce of their evidence is a hash of."""
-        return replace(self, devices=()).encode()
+        """The canonical bytes with an empty list of devices: what the nonce of their evidence is a hash of. Not read
+        back: what is handed out is the statement with its devices (`encode`), or was read before."""
+        return _canonical(statement_members(replace(self, devices=())))
 
     def with_devices(self, collected: Mapping[str, CollectedEvidence]) -> "RoomStatement":
         """This statement with what each device gave, by the device's name."""
@@ -127,11 +128,11 @@ def _read_json(raw: bytes) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise MalformedError("statement.duplicate-member", "a member stands twice", got=repr(name)[:100])
-        found[name] = value
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise MalformedError("statement.duplicate-member", "a member stands twice", got=repr(twice)[:100])
     return found
 
 

@@ -184,9 +184,8 @@ def _device_claims(
     if not collected:
         return ()
     plain = statement.without_devices()
-    return tuple(
-        _answering(device, device_nonce(plain, device.tee), name, policy, at) for name, device in collected.items()
-    )
+    nonces = {tee: device_nonce(plain, tee) for tee in {device.tee for device in collected.values()}}
+    return tuple(_answering(device, nonces[device.tee], name, policy, at) for name, device in collected.items())
 
 
 def _answering(device: CollectedEvidence, nonce: bytes, name: str, policy: Policy, at: datetime) -> Claims:

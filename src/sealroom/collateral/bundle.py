@@ -6,7 +6,7 @@ statement, and knows nothing of what they mean: reading a bundle proves nothing.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sealroom.collateral.deterministic_cbor import CborValue, decode, encode
@@ -26,6 +26,7 @@ _TYPE_KEY = "__cmwc_t"
 _FORMAT = "tag:sealroom.example,2026:evidence-bundle:2"
 _STATEMENT_TYPE = "application/vnd.sealroom.room-statement+json"
 _EVIDENCE_TYPE = "application/vnd.sealroom.evidence."
+_TEES = {_EVIDENCE_TYPE + tee.value: tee for tee in Tee}
 _COLLATERAL_TYPES = {
     "leaf": "application/pkix-cert",
     "chain": "application/pem-certificate-chain",
@@ -103,7 +104,7 @@ def parse_bundle(raw: bytes) -> EvidenceBundle:
     _check_format(outer)
     _check_members(set(outer))
     bundle = EvidenceBundle(
-        statement=_record(outer["statement"], "statement", _STATEMENT_TYPE, _EVIDENCE, MAX_STATEMENT_SIZE),
+        statement=_record(outer["statement"], _STATEMENT_TYPE, _EVIDENCE, MAX_STATEMENT_SIZE, "statement"),
         cpu=_cpu(outer["cpu"]),
         devices=_devices(outer["devices"]) if "devices" in outer else {},
         endorsements=_endorsements(outer["endorsements"]) if "endorsements" in outer else {},
@@ -131,7 +132,7 @@ def _cpu(value: CborValue) -> CollectedEvidence:
         raise MalformedError("bundle.missing-member", "the member has no evidence", where="cpu")
     names = sorted(records.keys() - {"evidence"})
     _count("cpu", len(names), MAX_COLLATERAL)
-    tee, raw = _evidence(records["evidence"], "cpu.evidence")
+    tee, raw = _evidence(records["evidence"], "cpu", "evidence")
     items = {name: _collateral_item("cpu", name, records[name]) for name in names}
     return CollectedEvidence(tee=tee, raw=raw, collateral=Collateral(items=items))
 
@@ -143,7 +144,7 @@ def _devices(value: CborValue) -> Mapping[str, DeviceEvidence]:
     for name, record in records.items():
         if not _DEVICE.match(name):
             raise MalformedError("bundle.bad-name", "a device's name is outside its grammar", got=ascii(name)[:80])
-        tee, raw = _evidence(record, f"devices.{name}")
+        tee, raw = _evidence(record, "devices", name)
         found[name] = DeviceEvidence(tee=tee, raw=raw)
     return found
 
@@ -156,7 +157,7 @@ def _endorsements(value: CborValue) -> Mapping[bytes, bytes]:
         if not _DIGEST.match(name):
             raise MalformedError("bundle.bad-name", "an endorsement is not named by a SHA-256",
                                  got=ascii(name)[:80])  # fmt: skip
-        content = _record(record, f"endorsements.{name[:8]}", _OCTETS, _ENDORSEMENTS, MAX_VALUE_SIZE)
+        content = _record(record, _OCTETS, _ENDORSEMENTS, MAX_VALUE_SIZE, "endorsements", name[:8])
         digest = hashlib.sha256(content).digest()
         if digest.hex() != name:
             raise MalformedError("bundle.wrong-digest", "an endorsement is not what its name is the digest of",
@@ -165,9 +166,9 @@ def _endorsements(value: CborValue) -> Mapping[bytes, bytes]:
     return found
 
 
-def _evidence(record: CborValue, where: str) -> tuple[Tee, bytes]:
+def _evidence(record: CborValue, *where: str) -> tuple[Tee, bytes]:
     tee = _tee(record, where)
-    return tee, _record(record, where, _EVIDENCE_TYPE + tee.value, _EVIDENCE, MAX_VALUE_SIZE)
+    return tee, _record(record, _EVIDENCE_TYPE + tee.value, _EVIDENCE, MAX_VALUE_SIZE, *where)
 
 
 def _collateral_item(label: str, name: str, value: CborValue) -> bytes:
@@ -175,36 +176,36 @@ def _collateral_item(label: str, name: str, value: CborValue) -> bytes:
         raise MalformedError(
             "bundle.bad-name", "a collateral name is outside its grammar", where=label, got=repr(name)
         )
-    return _record(value, f"{label}.{name}", _collateral_type(name), _ENDORSEMENTS, MAX_VALUE_SIZE)
+    return _record(value, _collateral_type(name), _ENDORSEMENTS, MAX_VALUE_SIZE, label, name)
 
 
 def _collateral_type(name: str) -> str:
     return _COLLATERAL_TYPES.get(name, _OCTETS)
 
 
-def _tee(value: CborValue, where: str) -> Tee:
+def _tee(value: CborValue, where: Sequence[str]) -> Tee:
     media_type = value[0] if isinstance(value, list) and value else None
-    name = media_type.removeprefix(_EVIDENCE_TYPE) if isinstance(media_type, str) else ""
-    if name == media_type or name not in set(Tee):
-        raise MalformedError("bundle.wrong-type", "not a kind of evidence that is known here", where=where,
+    tee = _TEES.get(media_type) if isinstance(media_type, str) else None
+    if tee is None:
+        raise MalformedError("bundle.wrong-type", "not a kind of evidence that is known here", where=".".join(where),
                              got=repr(media_type)[:100],
                              expected=_EVIDENCE_TYPE + "{" + ", ".join(Tee) + "}")  # fmt: skip
-    return Tee(name)
+    return tee
 
 
-def _record(value: CborValue, where: str, media_type: str, indicator: int, limit: int) -> bytes:
-    match value:
-        case [str() as got_type, bytes() as content, int() as got_indicator]:
-            pass
-        case _:
-            raise MalformedError("bundle.bad-record", "a record is not [type, value, indicator]", where=where)
+def _record(value: CborValue, media_type: str, indicator: int, limit: int, *where: str) -> bytes:
+    """The content of a record; ``where`` it stands is put together for an error alone."""
+    got_type, content, got_indicator = value if isinstance(value, list) and len(value) == 3 else (None, None, None)
+    if not isinstance(got_type, str) or not isinstance(content, bytes) or not isinstance(got_indicator, int):
+        raise MalformedError("bundle.bad-record", "a record is not [type, value, indicator]", where=".".join(where))
     if (got_type, got_indicator) != (media_type, indicator):
         raise MalformedError("bundle.wrong-type", "a record has another type or indicator than its place asks for",
-                             where=where, got=f"{got_type!r:.100}, {got_indicator}",
+                             where=".".join(where), got=f"{got_type!r:.100}, {got_indicator}",
                              expected=f"{media_type!r}, {indicator}")  # fmt: skip
     if not content:
-        raise MalformedError("bundle.empty-value", "a record is empty", where=where)
-    _limit(where, len(content), limit)
+        raise MalformedError("bundle.empty-value", "a record is empty", where=".".join(where))
+    if len(content) > limit:
+        _limit(".".join(where), len(content), limit)
     return content
 
 

@@ -34,93 +34,86 @@ def decode(raw: bytes) -> CborValue:
     Raises:
         MalformedError: ``cbor.*``, with the offset, for anything that `encode` could not have written.
     """
-    reader = _Reader(raw)
-    value = reader.value(depth=0)
-    if reader.offset != len(raw):
-        raise MalformedError("cbor.trailing", "bytes follow the value", where=hex(reader.offset),
-                             got=f"{len(raw) - reader.offset} bytes", expected="the end")  # fmt: skip
+    value, end = _value(raw, 0, 0)
+    if end != len(raw):
+        raise MalformedError("cbor.trailing", "bytes follow the value", where=hex(end),
+                             got=f"{len(raw) - end} bytes", expected="the end")  # fmt: skip
     return value
 
 
-class _Reader:
-    """Reads forward; every length is checked against what is left before anything is built."""
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self.offset = 0
-
-    def value(self, depth: int) -> CborValue:
-        start = self.offset
-        major, number = self._read_head()
-        if major in (_ARRAY, _MAP) and depth >= MAX_DEPTH:
-            raise MalformedError("cbor.too-deep", "the value is nested too deeply", where=hex(start),
-                                 expected=f"at most {MAX_DEPTH} levels")  # fmt: skip
-        match major:
-            case 0:
-                return number
-            case 2:
-                return self._take(number)
-            case 3:
-                return self._text(number, start)
-            case 4:
-                self._must_hold(number, start)
-                return [self.value(depth + 1) for _ in range(number)]
-            case 5:
-                self._must_hold(number, start)
-                return self._map(number, depth)
+def _value(raw: bytes, start: int, depth: int) -> tuple[CborValue, int]:
+    """The value that begins at ``start``, and where it ends; every length is checked against what is left before
+    anything is built."""
+    major, number, at = _head(raw, start)
+    if major in {_BYTES, _TEXT}:
+        end = at + number
+        if end > len(raw):
+            raise _truncated(at, number, len(raw) - at)
+        return (raw[at:end] if major == _BYTES else _text(raw[at:end], start)), end
+    if major == _UINT:
+        return number, at
+    if major not in {_ARRAY, _MAP}:
         raise MalformedError("cbor.unexpected-type", "a CBOR type that this format does not use", where=hex(start),
-                             got=f"initial byte {self.raw[start]:#04x}",
+                             got=f"initial byte {raw[start]:#04x}",
                              expected="an unsigned integer, bytes, text, an array or a map")  # fmt: skip
+    if depth >= MAX_DEPTH:
+        raise MalformedError("cbor.too-deep", "the value is nested too deeply", where=hex(start),
+                             expected=f"at most {MAX_DEPTH} levels")  # fmt: skip
+    if number > len(raw) - at:  # an element takes a byte at least: a lie is found before the loop
+        raise _truncated(start, number, len(raw) - at)
+    if major == _MAP:
+        return _map(raw, at, number, depth)
+    items: list[CborValue] = []
+    for _ in range(number):
+        item, at = _value(raw, at, depth + 1)
+        items.append(item)
+    return items, at
 
-    def _read_head(self) -> tuple[int, int]:
-        start = self.offset
-        initial = self._take(1)[0]
-        major, info = initial >> 5, initial & 0x1F
-        if info > 27:
-            raise MalformedError("cbor.unexpected-type", "an indefinite or reserved length", where=hex(start),
-                                 got=f"initial byte {initial:#04x}", expected="a definite length")  # fmt: skip
-        if info < 24:
-            return major, info
-        number = int.from_bytes(self._take(1 << (info - 24)), "big")
-        if number < _LEAST[info] and major <= _MAP:
-            raise MalformedError("cbor.not-shortest", "a number or length is not in its shortest form",
-                                 where=hex(start), got=self.raw[start : self.offset].hex(),
-                                 expected=cbor_head(major, number).hex())  # fmt: skip
-        return major, number
 
-    def _map(self, count: int, depth: int) -> dict[str, CborValue]:
-        found: dict[str, CborValue] = {}
-        last = b""
-        for _ in range(count):
-            start = self.offset
-            key = self.value(depth + 1)
-            encoded = self.raw[start : self.offset]
-            if not isinstance(key, str):
-                raise MalformedError("cbor.key-type", "a map key is not text", where=hex(start))
-            if encoded <= last:
-                raise MalformedError("cbor.key-order", "map keys are out of order or repeated", where=hex(start),
-                                     got=repr(key), expected="strictly ascending encodings")  # fmt: skip
-            last = encoded
-            found[key] = self.value(depth + 1)
-        return found
+def _head(raw: bytes, start: int) -> tuple[int, int, int]:
+    """Major type and number of the head at ``start``, and where it ends."""
+    if start >= len(raw):
+        raise _truncated(start, 1, 0)
+    initial = raw[start]
+    major, info, at = initial >> 5, initial & 0x1F, start + 1
+    if info < 24:
+        return major, info, at
+    if info > 27:
+        raise MalformedError("cbor.unexpected-type", "an indefinite or reserved length", where=hex(start),
+                             got=f"initial byte {initial:#04x}", expected="a definite length")  # fmt: skip
+    end = at + (1 << (info - 24))
+    if end > len(raw):
+        raise _truncated(at, end - at, len(raw) - at)
+    number = int.from_bytes(raw[at:end], "big")
+    if number < _LEAST[info] and major <= _MAP:
+        raise MalformedError("cbor.not-shortest", "a number or length is not in its shortest form",
+                             where=hex(start), got=raw[start:end].hex(),
+                             expected=cbor_head(major, number).hex())  # fmt: skip
+    return major, number, end
 
-    def _text(self, size: int, start: int) -> str:
-        try:
-            return self._take(size).decode("utf-8")
-        except UnicodeDecodeError:
-            raise MalformedError("cbor.not-utf8", "text is not UTF-8", where=hex(start)) from None
 
-    def _must_hold(self, count: int, start: int) -> None:
-        """An element takes a byte at least: a count beyond what is left is a lie, found before the loop."""
-        if count > len(self.raw) - self.offset:
-            raise _truncated(start, count, len(self.raw) - self.offset)
+def _map(raw: bytes, at: int, count: int, depth: int) -> tuple[dict[str, CborValue], int]:
+    found: dict[str, CborValue] = {}
+    last = b""
+    for _ in range(count):
+        start = at
+        key, at = _value(raw, start, depth + 1)
+        encoded = raw[start:at]
+        if not isinstance(key, str):
+            raise MalformedError("cbor.key-type", "a map key is not text", where=hex(start))
+        if encoded <= last:
+            raise MalformedError("cbor.key-order", "map keys are out of order or repeated", where=hex(start),
+                                 got=repr(key), expected="strictly ascending encodings")  # fmt: skip
+        last = encoded
+        found[key], at = _value(raw, at, depth + 1)
+    return found, at
 
-    def _take(self, size: int) -> bytes:
-        if size > len(self.raw) - self.offset:
-            raise _truncated(self.offset, size, len(self.raw) - self.offset)
-        taken = self.raw[self.offset : self.offset + size]
-        self.offset += size
-        return taken
+
+def _text(content: bytes, start: int) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedError("cbor.not-utf8", "text is not UTF-8", where=hex(start)) from None
 
 
 def _truncated(offset: int, wanted: int, left: int) -> MalformedError:

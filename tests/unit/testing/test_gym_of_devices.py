@@ -8,7 +8,7 @@ from gym_samples import AT, recorded
 from sealroom import x509_chain
 from sealroom.evidence import Tee, TrustRoots
 from sealroom.tees._remembered import forget_verdicts
-from sealroom.tees.nvidia import appraisal
+from sealroom.tees.nvidia import appraisal, standing
 from sealroom.tees.nvidia import rim as rim_module
 from sealroom.testing.gym import mutations, re_minted, run_gym
 from sealroom.testing.gym.judges import Ours
@@ -76,8 +76,8 @@ def missed(monkeypatch, sample, module, check, replacement=nothing):
     ("module", "check", "label", "replacement"),
     [
         (nvidia_module, "_require_signature", "report: nonce: bit 0", nothing),
-        (nvidia_module, "_require_fwid", "report of other firmware", nothing),
-        (nvidia_module, "_require_fwid", "leaf of other firmware", nothing),
+        (standing, "_require_fwid", "report of other firmware", nothing),
+        (standing, "_require_fwid", "leaf of other firmware", nothing),
         (appraisal, "require_for_device", "vbios_rim of another product", nothing),
         (appraisal, "require_for_device", "driver_rim of another version", nothing),
         (appraisal, "require_equal", "report of another measurement 9", nothing),

@@ -5,6 +5,7 @@
          opaque: what the device says of itself   ↑ certificates: chain, firmware digest, identity
                                                   ↑ revocation, ocsp: stapled answers
                                                   ↑ appraisal, reference_values, rim*: NVIDIA's released values
+                                                  ↑ standing: all of that but the signature, judged once
     JSON ─envelope→ raw of each device, with its chain
 
 A report proves that a device in confidential mode runs a driver and firmware that NVIDIA released. It does not say

@@ -16,10 +16,15 @@ Flags are the facts that a policy has to see because they can weaken what the re
 Measurements are named ``m00`` to ``m63``, by the index of the reference values.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
 from sealroom.errors import MisuseError
 from sealroom.evidence import CLAIMED, Claims, Evidence, Tee, Verified
 from sealroom.tees.nvidia.layout import NvidiaReport
 from sealroom.tees.nvidia.opaque import DISABLED, ENABLED
+from sealroom.tees.nvidia.standing import Standing
 from sealroom.tees.nvidia.verify import VerifiedAnswer, VerifiedNvidia
 
 __all__ = ["SAMPLE_NONCE", "claims"]
@@ -44,26 +49,48 @@ def claims(verified: Verified[Evidence]) -> Claims:
         return _of_answer(verified)
     if not isinstance(verified, VerifiedNvidia):
         raise MisuseError("nvidia.other-tee", "this is no verified GPU report", got=type(verified).__name__)
-    report, device = verified.evidence.report, verified.device
+    said, nonce = _said(verified.standing), verified.evidence.request_nonce
     return Claims(
         tee=Tee.NVIDIA,
-        hardware_model=device.hwmodel,
-        measurements={_NAMES[index]: value for index, value in report.measurements.items()},
-        report_data=report.request_nonce,
+        hardware_model=verified.device.hwmodel,
+        measurements=said.measurements,
+        report_data=nonce,
         tcb={},
         debug=False,  # what a developer's mode changes is in the measurements, which no RIM then has
         migratable=False,
         tcb_status=None,
         tcb_date=None,
         advisories=(),
-        flags=_flags(verified),
+        flags=said.flags | {"sample_nonce"} if nonce == SAMPLE_NONCE else said.flags,
         signer="FMC",
-        device_id=device.serial.to_bytes((device.serial.bit_length() + 7) // 8 or 1, "big"),
-        details=_details(verified),
+        device_id=said.device_id,
+        details=said.details,
         root=verified.root,
         simulated=verified.simulated,
         validity=verified.validity,
         warrant=CLAIMED,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What claims are made of, but for the nonce."""
+
+    measurements: Mapping[str, bytes]
+    flags: frozenset[str]
+    details: Mapping[str, str | int]
+    device_id: bytes
+
+
+@lru_cache(maxsize=64)
+def _said(standing: Standing) -> _Said:
+    """A pure function of a verdict, which is equal to itself alone."""
+    serial = standing.device.serial
+    return _Said(
+        measurements={_NAMES[index]: value for index, value in standing.report.measurements.items()},
+        flags=_flags(standing),
+        details=_details(standing),
+        device_id=serial.to_bytes((serial.bit_length() + 7) // 8 or 1, "big"),
     )
 
 
@@ -104,13 +131,13 @@ def _serial(ueid: str) -> bytes:
     return number.to_bytes((number.bit_length() + 7) // 8 or 1, "big")
 
 
-def _flags(verified: VerifiedNvidia) -> frozenset[str]:
-    report, switch = verified.evidence.report, verified.device.is_switch
+def _flags(standing: Standing) -> frozenset[str]:
+    """All but ``sample_nonce``."""
+    report, switch = standing.report, standing.device.is_switch
     facts = {
-        "sample_nonce": report.request_nonce == SAMPLE_NONCE,
-        "reference_values_missing": bool(verified.references.missing),
-        "revocation_not_checked": bool(verified.revocation.unanswered),
-        "certificate_hold": bool(verified.revocation.on_hold),
+        "reference_values_missing": bool(standing.references.missing),
+        "revocation_not_checked": bool(standing.revocation.unanswered),
+        "certificate_hold": bool(standing.revocation.on_hold),
         "fwid_missing": report.fwid is None and not switch,
         "opaque_version_unknown": report.opaque_version not in _KNOWN_OPAQUE_VERSIONS,
         "nvdec0_unknown": report.nvdec0_status not in {ENABLED, DISABLED} and not switch,
@@ -119,8 +146,10 @@ def _flags(verified: VerifiedNvidia) -> frozenset[str]:
     return frozenset(name for name, holds in facts.items() if holds)
 
 
-def _details(verified: VerifiedNvidia) -> dict[str, str | int]:
-    report, device, references = verified.evidence.report, verified.device, verified.references
+def _details(standing: Standing) -> dict[str, str | int]:
+    report, device, references, revocation = (
+        standing.report, standing.device, standing.references, standing.revocation
+    )  # fmt: skip
     details: dict[str, str | int | None] = {
         "architecture": device.architecture,
         "kind": "switch" if device.is_switch else "gpu",
@@ -139,8 +168,8 @@ def _details(verified: VerifiedNvidia) -> dict[str, str | int]:
         "driver_rim": references.driver_rim,
         "vbios_rim": references.vbios_rim,
         "measurements_compared": references.compared,
-        "revocation": "checked" if not verified.revocation.unanswered else "incomplete",
-        "certificates_checked": verified.revocation.checked,
+        "revocation": "checked" if not revocation.unanswered else "incomplete",
+        "certificates_checked": revocation.checked,
         **_links(report, switch=device.is_switch),
     }
     return {name: value for name, value in details.items() if value is not None}

@@ -10,11 +10,10 @@ how long the whole is: the lengths inside have to add up to it exactly.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from struct import Struct
 from types import MappingProxyType
-from typing import Any
 
 from sealroom.errors import MalformedError, MisuseError
 from sealroom.evidence import Evidence, Tee
@@ -109,13 +108,32 @@ class NrasEvidence(DeviceEvidence):
 
 @dataclass(frozen=True, kw_only=True)
 class NvidiaEvidence(DeviceEvidence):
-    """A report, parsed. `report` is always what `raw` says: it is read from there when this is made."""
+    """A report, parsed. All of it is what `raw` says: it is read from there when this is made."""
 
-    report: NvidiaReport = field(init=False)
+    unchanging: bytes = field(init=False, repr=False, compare=False)
+    """All that the device says each time, whatever it is asked: everything but two nonces and the signature."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "report", _report(self.raw))
+        raw = self.raw
+        record_end = _record_end(raw)
+        object.__setattr__(
+            self, "unchanging", raw[_SLOT_AT:record_end] + raw[record_end + NONCE_SIZE : -SIGNATURE_SIZE]
+        )
+        _said(self.unchanging)
+
+    @property
+    def request_nonce(self) -> bytes:
+        """32 bytes, chosen by whoever asked."""
+        return self.raw[_NONCE_AT:_SLOT_AT]
+
+    @cached_property
+    def report(self) -> NvidiaReport:
+        """Every field."""
+        said = _said(self.unchanging)
+        record_end = _RECORD_AT + said.record_size
+        return replace(said, request_nonce=self.request_nonce,
+                       responder_nonce=self.raw[record_end : record_end + NONCE_SIZE])  # fmt: skip
 
     @property
     def signed(self) -> bytes:
@@ -149,57 +167,46 @@ def parse_report(raw: bytes) -> NvidiaEvidence:
 
 def forget() -> None:
     """Drop what is remembered of the parts of reports: for measurements of the cold case."""
-    _described.cache_clear()
-    _measurements.cache_clear()
+    _said.cache_clear()
 
 
-def _report(raw: bytes) -> NvidiaReport:
-    record_end = _record_end(raw)
-    opaque_at = record_end + NONCE_SIZE
-    opaque_size = _u16(raw, opaque_at, "the length of the opaque data")
-    total = opaque_at + 2 + opaque_size + SIGNATURE_SIZE
-    if total != len(raw):
-        raise MalformedError("nvidia.wrong-length", "the parts of the report do not add up to its length",
-                             got=f"{len(raw)} bytes", expected=f"{total} bytes",
-                             hint="the report was cut off, or something follows it")  # fmt: skip
-    record = raw[_RECORD_AT:record_end]
+@lru_cache(maxsize=64)
+def _said(unchanging: bytes) -> NvidiaReport:
+    """The report's fields but for its nonces, which are empty here. A device says the same each time, so that a pure
+    function of these bytes is worth remembering."""
+    record_end = (
+        _RECORD_AT - _SLOT_AT + int.from_bytes(unchanging[_LENGTH_AT - _SLOT_AT : _RECORD_AT - _SLOT_AT], "little")
+    )
+    record, count = unchanging[_RECORD_AT - _SLOT_AT : record_end], unchanging[_COUNT_AT - _SLOT_AT]
+    opaque = read_opaque(unchanging[record_end + 2 :])
     report = NvidiaReport(
-        request_nonce=raw[_NONCE_AT:_SLOT_AT],
-        responder_nonce=raw[record_end:opaque_at],
-        slot=raw[_SLOT_AT],
-        block_count=raw[_COUNT_AT],
+        request_nonce=b"",
+        responder_nonce=b"",
+        slot=unchanging[0],
+        block_count=count,
         record_size=len(record),
-        measurements=_measurements(record, raw[_COUNT_AT]),
-        **_described(raw[opaque_at + 2 : opaque_at + 2 + opaque_size]),
+        measurements=_measurements(record, count),
+        opaque=opaque,
+        driver_version=opaque.text(OpaqueType.DRIVER_VERSION),
+        vbios_version=_vbios_version(opaque),
+        project=opaque.text(OpaqueType.PROJECT),
+        project_sku=opaque.text(OpaqueType.PROJECT_SKU),
+        chip_sku=opaque.text(OpaqueType.CHIP_SKU),
+        chip_info=opaque.text(OpaqueType.CHIP_INFO),
+        nvdec0_status=opaque.integer(OpaqueType.NVDEC0_STATUS, size=1),
+        protected_pcie_status=opaque.integer(OpaqueType.PROTECTED_PCIE_STATUS, size=1),
+        fwid=opaque.octets(OpaqueType.FWID, size=FWID_SIZE),
+        opaque_version=opaque.integer(OpaqueType.OPAQUE_DATA_VERSION, size=2),
+        feature_flag=opaque.integer(OpaqueType.FEATURE_FLAG, size=2),
+        switch_pdis=opaque.pdis(OpaqueType.SWITCH_PDI),
+        gpu_pdis=_gpu_pdis(opaque),
     )
     _require_sane(report)
     return report
 
 
-@lru_cache(maxsize=64)
-def _described(raw: bytes) -> Mapping[str, Any]:
-    """The report's fields that stand in the opaque data. A device says the same with every nonce, so that a pure
-    function of these bytes is worth remembering."""
-    opaque = read_opaque(raw)
-    return MappingProxyType({
-        "opaque": opaque,
-        "driver_version": opaque.text(OpaqueType.DRIVER_VERSION),
-        "vbios_version": _vbios_version(opaque),
-        "project": opaque.text(OpaqueType.PROJECT),
-        "project_sku": opaque.text(OpaqueType.PROJECT_SKU),
-        "chip_sku": opaque.text(OpaqueType.CHIP_SKU),
-        "chip_info": opaque.text(OpaqueType.CHIP_INFO),
-        "nvdec0_status": opaque.integer(OpaqueType.NVDEC0_STATUS, size=1),
-        "protected_pcie_status": opaque.integer(OpaqueType.PROTECTED_PCIE_STATUS, size=1),
-        "fwid": opaque.octets(OpaqueType.FWID, size=FWID_SIZE),
-        "opaque_version": opaque.integer(OpaqueType.OPAQUE_DATA_VERSION, size=2),
-        "feature_flag": opaque.integer(OpaqueType.FEATURE_FLAG, size=2),
-        "switch_pdis": opaque.pdis(OpaqueType.SWITCH_PDI),
-        "gpu_pdis": _gpu_pdis(opaque),
-    })  # fmt: skip
-
-
 def _record_end(raw: bytes) -> int:
+    """Where the measurements end, once all lengths add up to that of ``raw``."""
     if not _RECORD_AT + NONCE_SIZE + 2 + SIGNATURE_SIZE <= len(raw) <= _MAX_REPORT:
         raise MalformedError("nvidia.wrong-length", "no report is so short or so long", got=f"{len(raw)} bytes",
                              expected=f"at most {_MAX_REPORT} bytes")  # fmt: skip
@@ -214,10 +221,15 @@ def _record_end(raw: bytes) -> int:
     if end + NONCE_SIZE + 2 + SIGNATURE_SIZE > len(raw):
         raise MalformedError("nvidia.record-length", "the measurements are longer than the report", where="0x2a",
                              got=f"{end - _RECORD_AT} bytes")  # fmt: skip
+    opaque_at = end + NONCE_SIZE
+    total = opaque_at + 2 + int.from_bytes(raw[opaque_at : opaque_at + 2], "little") + SIGNATURE_SIZE
+    if total != len(raw):
+        raise MalformedError("nvidia.wrong-length", "the parts of the report do not add up to its length",
+                             got=f"{len(raw)} bytes", expected=f"{total} bytes",
+                             hint="the report was cut off, or something follows it")  # fmt: skip
     return end
 
 
-@lru_cache(maxsize=64)
 def _measurements(record: bytes, count: int) -> Mapping[int, bytes]:
     if found := _of_one_size(record, count):
         return MappingProxyType(found)
@@ -281,12 +293,6 @@ def _vbios_version(opaque: Opaque) -> str:
     if len(raw) == _VBIOS_SIZE:
         return ".".join(f"{byte:02x}" for byte in (*raw[3::-1], raw[4]))
     return opaque.text(OpaqueType.VBIOS_VERSION) or ""
-
-
-def _u16(raw: bytes, at: int, what: str) -> int:
-    if at + 2 > len(raw):
-        raise MalformedError("nvidia.wrong-length", f"the report ends before {what}", where=f"0x{at:x}")
-    return int.from_bytes(raw[at : at + 2], "little")
 
 
 def _bad_block(message: str, at: int, got: object) -> MalformedError:

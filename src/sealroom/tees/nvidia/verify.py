@@ -14,13 +14,14 @@ from sealroom.errors import MisuseError, UnverifiedError
 from sealroom.evidence import VERIFIED, Collateral, TrustRoots, Verified
 from sealroom.tees._remembered import forget_verdicts
 from sealroom.tees.nvidia import layout, ocsp_response, xml_tree
-from sealroom.tees.nvidia.appraisal import ReferenceVerdict, compare_with_rims
+from sealroom.tees.nvidia.appraisal import ReferenceVerdict
 from sealroom.tees.nvidia.certificates import DeviceIdentity, verify_device
 from sealroom.tees.nvidia.layout import DeviceEvidence, NrasEvidence, NvidiaEvidence
 from sealroom.tees.nvidia.nras import verify_nras
 from sealroom.tees.nvidia.nras_device import NrasDevice
-from sealroom.tees.nvidia.revocation import Revocation, check_revocation
-from sealroom.x509_chain import public_key_of
+from sealroom.tees.nvidia.revocation import Revocation
+from sealroom.tees.nvidia.standing import Standing, judge_standing, remembered_standing
+from sealroom.x509_chain import public_key_of, require_aware
 
 __all__ = ["VerifiedAnswer", "VerifiedNvidia", "forget", "verify"]
 
@@ -32,9 +33,22 @@ _HALF = 48
 class VerifiedNvidia(Verified[NvidiaEvidence]):
     """An authentic report, and what its certificates, reference values and revocation answers could tell."""
 
-    device: DeviceIdentity
-    references: ReferenceVerdict
-    revocation: Revocation
+    standing: Standing
+
+    @property
+    def device(self) -> DeviceIdentity:
+        """Whose report it is."""
+        return self.standing.device
+
+    @property
+    def references(self) -> ReferenceVerdict:
+        """What was compared with reference values."""
+        return self.standing.references
+
+    @property
+    def revocation(self) -> Revocation:
+        """What is known of withdrawn certificates."""
+        return self.standing.revocation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,30 +112,22 @@ def _verify_report(
     1. The chain in ``cert_chain`` leads to the pinned root (or a simulated one that ``roots`` names):
        `certificates.verify_device`.
     2. The signature over request and response holds under the leaf's key.
-    3. The firmware's digest in the report is the one in the leaf. Reports of driver 535 have none; then there is
-       nothing to compare, and `claims` says so.
-    4. Reference values, if ``driver_rim`` or ``vbios_rim`` came: authentic, for this device and these versions, and
-       equal at every index that they speak of. What did not come is an outcome of its own, and never a match.
-    5. Revocation answers, if ``ocsp`` came, about the device's certificates and those of the reference values: each
-       is authentic and in its window, none says revoked.
+    3. What the report says but for its nonces: `standing.judge_standing`, or as it was judged before for the same
+       bytes, collateral and roots, of which step 1 is a part.
     """
-    # 1.
-    device = verify_device(collateral, roots=roots, at=at)
-    # 2.
-    _require_signature(evidence, device)
-    # 3.
-    _require_fwid(evidence, device)
-    # 4.
-    references = compare_with_rims(evidence.report, device, collateral, roots=roots, at=at)
-    # 5.
-    revocation = check_revocation((device.certificates[1:], *references.chains), collateral, at=at)
-    validity = device.validity.meet(revocation.validity)
-    for window in references.windows:
-        validity = validity.meet(window)
-    return VerifiedNvidia(
-        evidence=evidence, root=device.root, simulated=device.simulated or references.simulated, validity=validity,
-        device=device, references=references, revocation=revocation, warrant=VERIFIED,
-    )  # fmt: skip
+    require_aware(at)
+    standing = remembered_standing(evidence, roots=roots, collateral=collateral, at=at)
+    if standing is None:
+        # 1.
+        device = verify_device(collateral, roots=roots, at=at)
+        # 2.
+        _require_signature(evidence, device)
+        # 3.
+        standing = judge_standing(evidence, device, roots=roots, collateral=collateral, at=at)
+    else:
+        _require_signature(evidence, standing.device)
+    return VerifiedNvidia(evidence=evidence, root=standing.device.root, simulated=standing.simulated,
+                          validity=standing.validity, standing=standing, warrant=VERIFIED)  # fmt: skip
 
 
 def forget() -> None:
@@ -157,15 +163,3 @@ def _signature_holds(spki: bytes, signed: bytes, signature: bytes) -> None:
         raise InvalidSignature
     r, s = (int.from_bytes(half, "big") for half in (signature[:_HALF], signature[_HALF:]))
     key.verify(encode_dss_signature(r, s), signed, _ECDSA)
-
-
-def _require_fwid(evidence: NvidiaEvidence, device: DeviceIdentity) -> None:
-    reported = evidence.report.fwid
-    if reported is not None and reported != device.fwid:
-        raise UnverifiedError(
-            "nvidia.fwid",
-            "the report speaks of other firmware than the certificate of the key that signed it",
-            where="opaque data, FWID",
-            got=reported.hex(),
-            expected="a certificate that names it" if device.fwid is None else device.fwid.hex(),
-        )

@@ -3,10 +3,11 @@
 Cold: nothing is remembered. Warm: the honest evidence was just verified, so that all that can be remembered is.
 """
 
+import importlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealroom import x509_chain
@@ -14,10 +15,11 @@ from sealroom.errors import SealroomError
 from sealroom.evidence import Collateral, TrustRoots
 from sealroom.tees import nvidia
 from sealroom.tees._remembered import Remembered, digest_of
-from sealroom.tees.nvidia import certificates, layout, ocsp_response, revocation, rim
+from sealroom.tees.nvidia import certificates, layout, ocsp_response, revocation, rim, standing
 from sealroom.testing.nvidia_cases import AT, NONCE
 from sealroom.testing.nvidia_ocsp import GOOD, UNKNOWN
 
+claims = importlib.import_module("sealroom.tees.nvidia.claims")  # the package has a function of that name
 PARTS = ("report", "cert_chain", "driver_rim", "vbios_rim", "ocsp")
 
 
@@ -64,6 +66,7 @@ def test_what_is_remembered_is_as_good_as_new(honest, roots):
 
 
 @pytest.mark.parametrize("part", PARTS)
+@settings(deadline=None)  # a busy machine is no finding
 @given(data=st.data())
 def test_a_changed_byte_gets_the_same_verdict_from_a_warm_memory_as_from_a_cold_one(part, data, honest, roots):
     place = data.draw(st.integers(0, len(honest[part]) - 1))
@@ -74,6 +77,7 @@ def test_a_changed_byte_gets_the_same_verdict_from_a_warm_memory_as_from_a_cold_
 
 
 @pytest.mark.parametrize("part", PARTS)
+@settings(deadline=None)  # a busy machine is no finding
 @given(data=st.data())
 def test_a_cut_or_lengthened_part_does_too(part, data, honest, roots):
     size = data.draw(st.integers(0, len(honest[part]) - 1))
@@ -90,6 +94,24 @@ def test_a_part_that_is_not_there_is_told_from_one_that_is_empty(part, honest, r
     for first, second in ((absent, empty), (empty, absent)):  # the one does not leave behind what the other finds
         assert judged_warm(honest, first, roots) == (gone if first is absent else nothing)
         assert judge(second, roots) == (gone if second is absent else nothing)
+
+
+def test_reports_that_differ_in_their_nonces_alone_are_judged_once_and_signed_each(gpu, honest, roots):
+    """What is remembered of the one is no reason to believe the other: its signature is."""
+    forget()
+    first = judge(honest, roots)
+    other = honest | {"report": gpu.report(bytes(32))}
+    second = judge(other, roots)
+    assert second.report_data == bytes(32)
+    assert (first.measurements, first.details, first.flags) == (second.measurements, second.details, second.flags)
+    sample = judge(honest | {"report": gpu.report(claims.SAMPLE_NONCE)}, roots)
+    assert sample.flags - first.flags == {"sample_nonce"}
+    for nonce in (NONCE, bytes(31) + b"\x01"):  # another's signature, and a nonce put into a signed report
+        raw = other["report"][:4] + nonce + other["report"][36:]
+        assert judge(honest | {"report": raw}, roots) == "nvidia.signature"
+    responder = other["report"].index(nvidia.parse_report(other["report"]).report.responder_nonce)
+    raw = other["report"][:responder] + bytes(32) + other["report"][responder + 32 :]
+    assert judge(honest | {"report": raw}, roots) == "nvidia.signature"
 
 
 @pytest.mark.parametrize("part", ["report", "cert_chain", "vbios_rim", "ocsp"])
@@ -152,9 +174,9 @@ def test_every_memory_is_bounded_whoever_fills_it(honest, roots):
         judge(honest | {"ocsp": honest["ocsp"] + bytes([number])}, roots)
         judge(honest | {"driver_rim": honest["driver_rim"] + b" " * number}, roots)
         digest_of(number.to_bytes(2, "big"))
-    for memory in (certificates._REMEMBERED, revocation._REMEMBERED, rim._REMEMBERED):
+    for memory in (certificates._REMEMBERED, revocation._REMEMBERED, rim._REMEMBERED, standing._REMEMBERED):
         assert len(memory._verdicts) <= 64
-    caches = (layout._described, layout._measurements, ocsp_response._response, digest_of)
+    caches = (layout._said, claims._said, ocsp_response._response, digest_of)
     assert [cache.cache_info().maxsize for cache in caches] == [64, 64, 64, 8]
 
 
