@@ -8,12 +8,13 @@ from sealroom.evidence import Collateral, TrustRoots
 from sealroom.pem import as_pem
 from sealroom.tees import gcp
 from sealroom.tees._tpm.public import TpmPublic
-from sealroom.tees.gcp.certificates import verify_ak_certificate
+from sealroom.tees.gcp.certificates import GCE_ROOTS, verify_ak_certificate
 from sealroom.tees.gcp.layout import VtpmAttestation
 from sealroom.testing.conformance_azure import token_roots
 from sealroom.testing.conformance_tpm import require_nonce
 from sealroom.testing.outcome import Outcome, UnsupportedCaseError
 from sealroom.testing.vector_asked import require_as_asked, submods_of
+from sealroom.testing.vector_endorsement import is_for_encryption, verify_endorsement
 from sealroom.testing.vector_store import VectorCase
 from sealroom.x509_reader import read_certificate, read_certificates
 
@@ -45,9 +46,16 @@ def _issuers(case: VectorCase) -> bytes:
 
 
 def _run_certificate(case: VectorCase, roots: TrustRoots) -> Outcome:
-    chain = verify_ak_certificate(case.evidence, _issuers(case), roots=roots, at=case.verify_at)
-    extension = chain.leaf.extensions.get(_INSTANCE)
-    return Outcome(fields={"gce_instance_extension_der": None if extension is None else extension.value.hex()})
+    leaf, issuers = read_certificate(case.evidence), _issuers(case)
+    if is_for_encryption(leaf):
+        verify_endorsement(leaf, issuers, roots=roots, at=case.verify_at)
+    else:
+        verify_ak_certificate(case.evidence, issuers, roots=roots, at=case.verify_at)
+    extension, root = leaf.extensions.get(_INSTANCE), read_certificates(issuers)[-1].fingerprint
+    return Outcome(
+        simulated=root not in GCE_ROOTS,
+        fields={"gce_instance_extension_der": None if extension is None else extension.value.hex()},
+    )
 
 
 def _run_vtpm(case: VectorCase, roots: TrustRoots) -> Outcome:

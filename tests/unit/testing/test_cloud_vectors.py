@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sealroom.evidence import Claims, Tee
 from sealroom.pem import as_pem
 from sealroom.tees._tpm.attest import TpmHash, read_signature
+from sealroom.testing import der
 from sealroom.testing.conformance import CaseResult, run_folder
+from sealroom.testing.gcp import GcpVendor
 from sealroom.testing.gcp_cases import NONCE, GcpBench
 from sealroom.testing.gcp_space import container
 from sealroom.testing.gcp_space_cases import SpaceBench
@@ -249,3 +252,32 @@ def test_a_token_that_brings_certificates_needs_its_root_and_no_key_set(tmp_path
     rootless = SPACE.certified("x", chain=(leaf, ca)).raw
     result = run(tmp_path / "c", "gcp", rootless, {"root": root}, trust_root=root)
     assert (result.verdict, result.passed) == ("valid", True)
+
+
+def usage(bit: int, *more: tuple[str, bool, bytes]) -> bytes:
+    """A certificate of a vTPM's key whose use is ``bit`` (RFC 5280 section 4.2.1.3)."""
+    machine = GUESTS[None].guest.machine
+    form = machine.form()
+    changed = tuple((oid, critical, der.named_bits(bit) if oid == "2.5.29.15" else value)
+                    for oid, critical, value in form.extensions)  # fmt: skip
+    return machine.vendor.issue(replace(form, extensions=(*changed, *more)))
+
+
+@pytest.mark.parametrize("bit", [0, 2, 4])
+def test_a_certificate_alone_is_google_s_or_not_whether_its_key_signs_or_encrypts(tmp_path: Path, bit: int) -> None:
+    vendor, stranger = GUESTS[None].guest.machine.vendor, GcpVendor.create()
+    above = {"intermediate": vendor.ca.certificate, "root": vendor.root.certificate}
+    root, instance = as_pem(vendor.root.certificate), GUESTS[None].guest.machine.instance.encode()
+    expect = {"fields": {"gce_instance_extension_der": instance.hex()}}
+    assert run(tmp_path / "a", "gcp", as_pem(usage(bit)), above, trust_root=root, expect=expect).passed
+    wrong: dict[str, tuple[bytes, dict[str, bytes], str]] = {
+        "root": (usage(bit), {**above, "root": stranger.root.certificate}, "x509.untrusted-root"),
+        "names": (usage(bit), {"root": vendor.root.certificate, "intermediate": vendor.root.certificate},
+                  "x509.issuer-name"),
+        "signature": (usage(bit)[:-1] + bytes((usage(bit)[-1] ^ 1,)), above, "x509.signature"),
+        "critical": (usage(bit, ("1.2.3", True, b"")), above, "x509.critical-extension"),
+    }  # fmt: skip
+    for name, (raw, files, code) in wrong.items():
+        result = run(tmp_path / name, "gcp", as_pem(raw), files, trust_root=root, verdict="invalid")
+        assert result.verdict == "invalid"
+        assert result.code in {code, "x509.der", "x509.signature"}
