@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sealroom.evidence import CollectedEvidence, Tee
+from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.jose import parse_jwt
 from sealroom.kbs.device_evidence import write_device_evidence
 from sealroom.tees._tpm.attest import TpmHash
@@ -19,7 +19,7 @@ from sealroom.testing.azure import AzureMachine, SimulatedAzure
 from sealroom.testing.azure_hcl import HclForm
 from sealroom.testing.azure_maa import guest_claims
 from sealroom.testing.gcp_space import SimulatedSpace
-from sealroom.testing.nras import SimulatedNras, bundle, device_claims
+from sealroom.testing.nras import SimulatedNras, device_claims
 from sealroom.testing.nvidia import SimulatedGpu
 from sealroom.testing.nvidia_report import write_report
 from sealroom.testing.snp import SimulatedSnp
@@ -63,7 +63,7 @@ def reports(guest: SimulatedAzure) -> Iterator[bytes]:
     """Cut off behind what they bind, and without padding."""
     form: HclForm = guest.hcl
     yield replace(form, size=0).encode()
-    yield replace(form, size=0, inner=Tee.TDX, hardware=bytes(1024), runtime=b'{"keys":[]}').encode()
+    yield replace(form, size=0, inner=Tee.TDX, hardware=bytes(1024)).encode()
 
 
 def attestations(tpm: SoftTpm, guest: SimulatedAzure) -> Iterator[bytes]:
@@ -83,7 +83,9 @@ def claims() -> Iterator[bytes]:
     for tee in (Tee.SNP, Tee.TDX):
         said = guest_claims(tee, bytes(64))
         yield b"\0" + json.dumps(said).encode()
-        yield b"\0" + json.dumps({"iss": "x", "x-ms-attestation-type": "azurevm", "x-ms-isolation-tee": said}).encode()
+        yield (
+            b"\0" + json.dumps({"iss": "x", "x-ms-attestation-type": "azurevm", "x-ms-isolation-tee": said}).encode()
+        )
     token = parse_jwt(SimulatedSpace().token("nonce", _NOW), area="seed")
     yield json.dumps(dict(token.claims)).encode()
     more = {"eat_nonce": ["a", "b"], "tdx": [{"gcp_attester_tcb_status": "UpToDate",
@@ -92,18 +94,21 @@ def claims() -> Iterator[bytes]:
 
 
 def answers() -> Iterator[bytes]:
-    """Of NVIDIA's service, about one device."""
+    """Of NVIDIA's service, about one device; behind a zero byte what a token says of one."""
     service = SimulatedNras(key=ec.derive_private_key(7, ec.SECP384R1()))
-    yield bundle(service, {"GPU-0": device_claims(nonce=bytes(32), at=_NOW)}, nonce=bytes(32), at=_NOW)
+    yield service.answer(bytes(32), _NOW)
+    for name in ("GPU-0", "SWITCH-0"):
+        yield b"\0" + json.dumps(device_claims(name, bytes(32), _NOW)).encode()
 
 
 def devices() -> Iterator[bytes]:
-    """As the key broker's protocol has them, and as NVIDIA's tools do."""
+    """As the key broker's protocol has them, and behind a zero byte as NVIDIA's tools do."""
     gpu = SimulatedGpu.create()
     form = gpu.form(bytes(32))
     report = write_report(replace(form, blocks=form.blocks[:2])) + bytes(96)
     collected = gpu.collect(bytes(32))
     chain = collected.collateral.items["cert_chain"]
-    yield write_device_evidence([CollectedEvidence(tee=Tee.NVIDIA, raw=report, collateral=collected.collateral)]).encode()
+    device = CollectedEvidence(tee=Tee.NVIDIA, raw=report, collateral=Collateral(items={"cert_chain": chain}))
+    yield write_device_evidence([device]).encode()
     entry = {"arch": "HOPPER", "certificate": chain[:200].hex(), "evidence": report.hex(), "nonce": "00" * 32}
     yield b"\0" + json.dumps([entry]).encode()

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from cloud_seeds import cloud_seeds
 from cryptography.hazmat.primitives.asymmetric import ec
 from device_seeds import device_seeds
 from result_seeds import result_seeds
@@ -96,6 +97,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield from (("enclave-signature", raw) for raw in recorded("sigstruct-*/enclave.sig"))
     yield from (("ima-list", raw) for raw in recorded("ima-*/ascii_runtime_measurements"))
     yield from device_seeds()
+    yield from cloud_seeds()
     yield from result_seeds()
     yield "policy", _POLICY.format(measurement="ab" * 48, digest="cd" * 32).encode()
 

@@ -312,6 +312,101 @@ def web_keys() -> Reader:
     return read
 
 
+def tpm_structure() -> Reader:
+    """What TPMs write: after a zero byte a public key, after a one a signature, after a two a quote."""
+    from sealroom.tees._tpm.attest import read_attest, read_signature
+    from sealroom.tees._tpm.public import read_public
+
+    readers: tuple[Reader, ...] = (read_public, read_signature, read_attest)
+
+    def read(raw: bytes) -> object:
+        return readers[raw[0] % 3](raw[1:]) if raw else read_attest(raw)
+
+    return read
+
+
+def tpm_evidence() -> Reader:
+    """Evidence of a machine that has nothing but a TPM."""
+    from sealroom.tees import tpm
+
+    return tpm.parse
+
+
+def azure_evidence() -> Reader:
+    """Evidence of Azure's guests, of every age."""
+    from sealroom.tees import azure_vtpm
+
+    return azure_vtpm.parse
+
+
+def azure_report() -> Reader:
+    """The paravisor's report, and the runtime data that is in it."""
+    from sealroom.tees.azure_vtpm.hcl import read_hcl
+    from sealroom.tees.azure_vtpm.runtime_data import read_runtime_data
+
+    def read(raw: bytes) -> object:
+        return read_runtime_data(read_hcl(raw).runtime_data)
+
+    return read
+
+
+def gcp_attestation() -> Reader:
+    """Attestations of Google's VMs, and the hardware's report in them."""
+    from sealroom.tees import gcp
+
+    return gcp.parse
+
+
+def token_claims() -> Reader:
+    """What a verified token of Google's service says; after a zero byte, one of Azure's."""
+    import base64
+    from datetime import UTC, datetime
+
+    from sealroom.evidence import VERIFIED, Validity
+    from sealroom.tees import azure_vtpm, gcp
+
+    validity = Validity(not_before=datetime(2026, 1, 1, tzinfo=UTC), not_after=datetime(2027, 1, 1, tzinfo=UTC))
+
+    def read(raw: bytes) -> object:
+        said = raw[1:] if raw[:1] == b"\0" else raw
+        token = b"eyJhbGciOiJSUzI1NiJ9." + base64.urlsafe_b64encode(said).rstrip(b"=") + b".AA"
+        if raw[:1] == b"\0":
+            maa = azure_vtpm.VerifiedMaa(evidence=azure_vtpm.parse(token), root=bytes(32), simulated=True,
+                                         validity=validity, warrant=VERIFIED)  # fmt: skip
+            return azure_vtpm.claims(maa)
+        space = gcp.VerifiedSpace(evidence=gcp.parse(token), root=bytes(32), simulated=True, validity=validity,
+                                  warrant=VERIFIED)  # fmt: skip
+        return gcp.claims(space)
+
+    return read
+
+
+def nras_answer() -> Reader:
+    """Answers of NVIDIA's service; after a zero byte, what one of its tokens says of a device."""
+    from sealroom.jose import read_json
+    from sealroom.tees.nvidia.detached_eat import read_detached_eat
+    from sealroom.tees.nvidia.nras_device import read_device
+
+    def read(raw: bytes) -> object:
+        if raw[:1] != b"\0":
+            return read_detached_eat(raw)
+        claims = read_json(raw[1:], area="fuzz")
+        return read_device("SWITCH-0" if b"switch" in raw else "GPU-0", claims if isinstance(claims, dict) else {})
+
+    return read
+
+
+def device_evidence() -> Reader:
+    """Evidence of devices beside a CPU's, as brokers get it; after a zero byte, as NVIDIA's tools write it."""
+    from sealroom.kbs.device_evidence import parse_device_evidence
+    from sealroom.tees.nvidia.envelope import read_envelope
+
+    def read(raw: bytes) -> object:
+        return read_envelope(raw[1:]) if raw[:1] == b"\0" else parse_device_evidence(raw.decode("utf-8", "replace"))
+
+    return read
+
+
 def attestation_result() -> Reader:
     """Claims of attestation results, in JSON and CBOR."""
     from sealroom.ear import read_claims_cbor, read_claims_json
@@ -376,6 +471,14 @@ TARGETS = {
     "cbor": Target(make=cbor, longest=1024),
     "web-token": Target(make=web_token, longest=4096),
     "web-keys": Target(make=web_keys, longest=4096),
+    "tpm-structure": Target(make=tpm_structure, longest=1024),
+    "tpm-evidence": Target(make=tpm_evidence, longest=4096),
+    "azure-evidence": Target(make=azure_evidence),
+    "azure-report": Target(make=azure_report, longest=4096),
+    "gcp-attestation": Target(make=gcp_attestation, longest=4096),
+    "token-claims": Target(make=token_claims, longest=2048),
+    "nras-answer": Target(make=nras_answer, longest=6144),
+    "device-evidence": Target(make=device_evidence),
     "attestation-result": Target(make=attestation_result, longest=4096),
     "message-wrapper": Target(make=message_wrapper, longest=2048),
     "reference-file": Target(make=reference_file, longest=4096),
