@@ -69,7 +69,7 @@ def fetch(  # noqa: PLR0913 - one for each option
         chain = None if certificates is None else read_input(certificates)
         needed = what_is_needed(tee, raw, product=product, certificates=chain)
     services = Services(intel=service or INTEL_SERVICE, intel_update=update, amd=service or AMD_SERVICE,
-                        nvidia_rims=service or NVIDIA_RIMS, nvidia_ocsp=ocsp)  # fmt: skip
+                        google=service, nvidia_rims=service or NVIDIA_RIMS, nvidia_ocsp=ocsp)  # fmt: skip
     archive = _kept_or_fetched(needed, services, None if cache is None else CollateralCache(cache),
                                leaf=None if leaf is None else read_input(leaf), timeout=timeout, now=now)  # fmt: skip
     _write(output, archive.encode())

@@ -1,7 +1,8 @@
 """What has to be asked of a vendor before a piece of evidence can be verified; read from unverified evidence.
 
 Only what is here leaves the verifier: Intel learns a family and model and which CA, AMD a chip's own name and
-version, NVIDIA the versions of driver and VBIOS and which boot ROM's certificate is asked about. A forged name gets
+version, NVIDIA the versions of driver and VBIOS and which boot ROM's certificate is asked about, Google which of its
+CAs. A forged name gets
 an answer that verification then refuses.
 """
 
@@ -13,13 +14,14 @@ from sealroom.errors import MalformedError, MisuseError, UnverifiedError
 from sealroom.evidence import Tee
 from sealroom.tees import azure_vtpm, gcp, nvidia, sgx, snp, tdx
 from sealroom.tees._dcap.pck import read_pck_identity
+from sealroom.tees.gcp.certificates import issuer_address
 from sealroom.tees.nvidia.reference_values import ReportFacts
 from sealroom.tees.nvidia.rim import rim_certificates
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import Product, product_of_cpuid, read_tcb
-from sealroom.x509_reader import read_certificates
+from sealroom.x509_reader import read_certificate, read_certificates
 
-__all__ = ["AmdRequest", "IntelRequest", "NvidiaRequest", "Request", "what_is_needed"]
+__all__ = ["AmdRequest", "GoogleRequest", "IntelRequest", "NvidiaRequest", "Request", "what_is_needed"]
 
 _PADDING = b"\x00 \t\r\n"
 
@@ -92,7 +94,36 @@ class NvidiaRequest:
         return "-".join(part for part in ("nvidia", self.driver_rim, self.vbios_rim, leaf) if part)
 
 
-Request = IntelRequest | AmdRequest | NvidiaRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleRequest:
+    """The certificates above that of a vTPM's key, and what the hardware below it needs."""
+
+    issuer: str
+    """Where the first of them is."""
+    inside: IntelRequest | AmdRequest | None
+
+    def next_address(self, certificate: bytes) -> str | None:
+        """Where the issuer of one that was fetched is; None: it is the last.
+
+        Raises:
+            MalformedError: ``x509.*``.
+        """
+        read = read_certificate(certificate)
+        return None if read.issuer.der == read.subject.der else issuer_address(read)
+
+    @property
+    def tee(self) -> Tee:
+        """Always GCP."""
+        return Tee.GCP
+
+    @property
+    def name(self) -> str:
+        """For files and people: the CA by its address."""
+        ca = hashlib.sha256(self.issuer.encode()).hexdigest()[:16]
+        return f"gcp-{ca}" + (f"-{self.inside.name}" if self.inside is not None else "")
+
+
+Request = IntelRequest | AmdRequest | NvidiaRequest | GoogleRequest
 
 
 def what_is_needed(tee: Tee, raw: bytes, *, product: str | None = None, certificates: bytes | None = None) -> Request:
@@ -107,6 +138,8 @@ def what_is_needed(tee: Tee, raw: bytes, *, product: str | None = None, certific
     Raises:
         MalformedError, UnverifiedError: the evidence can not be read, or names no platform.
     """
+    if tee is Tee.GCP and (google := _google(raw, product)) is not None:
+        return google
     tee, raw = _inside(tee, raw)
     if tee is Tee.SNP:
         return _amd(raw, product)
@@ -131,6 +164,18 @@ def _inside(tee: Tee, raw: bytes) -> tuple[Tee, bytes]:
     if tee is Tee.GCP and (vtpm := gcp.parse(raw).vtpm) is not None and vtpm.hardware is not None:
         return vtpm.hardware.tee, vtpm.hardware.raw
     return tee, raw
+
+
+def _google(raw: bytes, product: str | None) -> GoogleRequest | None:
+    """Where the CA's certificate is to be had, if the attestation does not bring it; None: what is inside is all."""
+    vtpm = gcp.parse(raw).vtpm
+    if vtpm is None or vtpm.intermediates or not vtpm.certificate:
+        return None
+    address = issuer_address(read_certificate(vtpm.certificate))
+    if address is None:
+        return None
+    inside = None if vtpm.hardware is None else what_is_needed(vtpm.hardware.tee, vtpm.hardware.raw, product=product)
+    return GoogleRequest(issuer=address, inside=inside if isinstance(inside, IntelRequest | AmdRequest) else None)
 
 
 def _amd(raw: bytes, named: str | None) -> AmdRequest:

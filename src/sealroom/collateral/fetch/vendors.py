@@ -14,11 +14,12 @@ from datetime import datetime
 from sealroom.collateral.archive import CollateralArchive
 from sealroom.collateral.cache import CollateralCache
 from sealroom.collateral.fetch.amd import AMD_SERVICE, fetch_amd
+from sealroom.collateral.fetch.google import fetch_google
 from sealroom.collateral.fetch.intel import INTEL_SERVICE, IntelOptions, fetch_intel
 from sealroom.collateral.fetch.nvidia import NVIDIA_OCSP, NVIDIA_RIMS, fetch_nvidia
 from sealroom.collateral.fetch.transport import Transport
 from sealroom.evidence import Collateral
-from sealroom.tees.needs import AmdRequest, IntelRequest, NvidiaRequest, Request
+from sealroom.tees.needs import AmdRequest, GoogleRequest, IntelRequest, NvidiaRequest, Request
 from sealroom.tees.windows import earliest_end
 
 __all__ = ["Services", "archive_of", "fetch_needed", "keep_leaf", "kept_leaf", "subject_of"]
@@ -35,6 +36,8 @@ class Services:
     intel_update: str = "standard"
     """Intel's data set: ``standard`` or ``early``."""
     amd: str = AMD_SERVICE
+    google: str | None = None
+    """In place of the addresses that stand in Google's certificates."""
     nvidia_rims: str = NVIDIA_RIMS
     nvidia_ocsp: str = NVIDIA_OCSP
 
@@ -53,6 +56,9 @@ def fetch_needed(
     Raises:
         UnavailableError, MalformedError: ``collateral.*``.
     """
+    if isinstance(needed, GoogleRequest):
+        inside = {} if needed.inside is None else fetch_needed(needed.inside, transport, services, leaf=leaf)
+        return inside | fetch_google(needed, transport, service=services.google)
     if isinstance(needed, AmdRequest):
         return fetch_amd(needed, transport, service=services.amd, leaf=leaf)
     if isinstance(needed, NvidiaRequest):
@@ -62,7 +68,8 @@ def fetch_needed(
 
 def subject_of(needed: Request, services: Services) -> str:
     """Under which name it is kept: Intel's two data sets are two things."""
-    return f"{needed.name}-{services.intel_update}" if isinstance(needed, IntelRequest) else needed.name
+    silicon = needed.inside if isinstance(needed, GoogleRequest) else needed
+    return f"{needed.name}-{services.intel_update}" if isinstance(silicon, IntelRequest) else needed.name
 
 
 def archive_of(needed: Request, services: Services, items: Mapping[str, bytes], *, at: datetime) -> CollateralArchive:

@@ -1,8 +1,9 @@
-"""The certificate of a vTPM's attestation key, to Google's roots, and whose instance it names."""
+"""The certificate of a vTPM's attestation key, to Google's roots; whose instance it names, where its issuer's is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from sealroom.der import BOOLEAN, CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, Element, read_whole
 from sealroom.errors import MalformedError, UnverifiedError
@@ -10,7 +11,7 @@ from sealroom.evidence import TrustRoots
 from sealroom.x509_chain import VerifiedChain, verify_chain
 from sealroom.x509_reader import Certificate, SignatureScheme
 
-__all__ = ["GCE_ROOTS", "Instance", "read_instance", "verify_ak_certificate"]
+__all__ = ["GCE_ROOTS", "Instance", "issuer_address", "read_instance", "verify_ak_certificate"]
 
 GCE_ROOTS: Mapping[bytes, str] = {
     # 2018-04-06 to 2118-04-06
@@ -28,6 +29,9 @@ _UNDERSTOOD = frozenset({_USAGE, _ALTERNATIVE_NAME})
 """Critical in certificates of the older CA: what the key is for is looked at here; the name is the TPM's maker's."""
 _TPM_KEYS = frozenset({"2.23.133.8.1", "2.23.133.8.3"})
 """TCG's usages of endorsement and of attestation keys; Google's attestation keys have the first."""
+_ACCESS, _ISSUERS, _ADDRESS = "1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.48.2", 0x86
+_HOSTS = ("pki.goog", ".googleapis.com")
+"""Google's, whole or from a dot on: who wrote a certificate does not choose whom we ask."""
 _INSTANCE = "1.3.6.1.4.1.11129.2.1.21"
 _UTF8, _PRODUCTION, _MAX_TEXT = 0x0C, 0xA1, 256
 
@@ -78,6 +82,33 @@ def read_instance(certificate: Certificate) -> Instance | None:
     if properties is None or not _is_production(properties):
         return None
     return Instance(zone=zone, project_number=number, project_id=project, instance_id=instance, instance_name=name)
+
+
+def issuer_address(certificate: Certificate) -> str | None:
+    """Where Google keeps the certificate of the issuer, as ``certificate`` says; None if it says nothing of the kind.
+
+    Raises:
+        MalformedError: ``x509.der``.
+    """
+    extension = certificate.extensions.get(_ACCESS)
+    reader = read_whole(extension.value, SEQUENCE).reader() if extension is not None else None
+    while reader is not None and not reader.at_end():
+        access = reader.take(SEQUENCE).reader()
+        if access.take(OBJECT_IDENTIFIER).oid() == _ISSUERS and (found := access.take_if(_ADDRESS)) is not None:
+            address = found.content.decode("ascii", "replace")
+            if _is_google_s(address):
+                return address
+    return None
+
+
+def _is_google_s(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host, plain = parts.hostname or "", parts.port is None and parts.username is None
+    except ValueError:
+        return False
+    known = any(host == one or (one[0] == "." and host.endswith(one)) for one in _HOSTS)
+    return parts.scheme in {"http", "https"} and known and plain and address.isprintable() and " " not in address
 
 
 def _is_production(properties: Element) -> bool:
