@@ -32,8 +32,8 @@ GCP_FLAGS: Mapping[str, Flag] = {
     "debug": Flag("debug", "use the production image of Confidential Space: the debug image lets its owner log in"),
     "env_or_args_set": Flag("overrides", "start the workload as its image says, with no environment of its own"),
     "tcb_not_current": Flag("outdated_tcb", "use a machine whose firmware Google's service calls up to date"),
-    "no_hardware_proof": Flag("no_hardware_evidence", "send the hardware's own report along: a vTPM alone does not "
-                              "prove that memory is encrypted"),
+    "no_hardware_proof": Flag("no_hardware_evidence", "use a confidential VM, and send its hardware's own report "
+                              "along: a vTPM alone does not prove that memory is encrypted"),
 }  # fmt: skip
 """Every flag of the clouds' claims, but those that checks of their own are about."""
 _JUDGED = frozenset({"token", "not_stable"})

@@ -112,6 +112,8 @@ def _weak(bench: SpaceBench) -> Iterator[GcpCase]:
         yield weak(f"Secure Boot {said!r}", "secure_boot_off", secboot=said)
     for said in ("GCE", LEFT_OUT):
         yield weak(f"software {said!r}", "not_confidential_space", swname=said)
+    for said in ("GCP_SHIELDED_VM", "gcp_amd_sev", "", LEFT_OUT):
+        yield weak(f"hardware {said!r}, which encrypts nothing", "no_hardware_proof", hwmodel=said)
 
 
 def _machines(bench: SpaceBench) -> Iterator[GcpCase]:

@@ -155,6 +155,13 @@ def test_a_token_of_confidential_space_is_asked_for_its_image_and_its_support() 
     assert codes(judged(policy, _GCP))[0] == "gcp.kind-not-accepted"
 
 
+def test_a_token_about_a_vm_whose_memory_is_plain_is_refused_until_a_policy_takes_that() -> None:
+    plain = changed(_SPACE, hardware_model="GCP_SHIELDED_VM", flags=frozenset({"token", "no_hardware_proof"}))
+
+    assert codes(judged(policy_for(Tee.GCP, f"[gcp]\n{_IMAGE}"), plain)) == ["gcp.no-hardware-proof"]
+    assert judged(policy_for(Tee.GCP, f'[gcp]\n{_IMAGE}allow = ["no_hardware_evidence"]\n'), plain).accepted
+
+
 def test_where_both_kinds_are_taken_each_needs_something_that_says_which_software() -> None:
     kinds = 'kind = ["quote", "confidential-space"]\n'
     image = policy_for(Tee.GCP, f"[gcp]\n{kinds}{_IMAGE}[gcp.snp]{_SNP}")

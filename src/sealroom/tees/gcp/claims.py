@@ -12,7 +12,7 @@ vouches for the signer: ``PKI``, Google's root; ``OIDC``, whoever named the key.
     env_or_args_set    who started the workload gave it environment or arguments of their own
     not_confidential_space  a token of the same service on another kind of VM
     tcb_not_current    the token's TDX machine was behind Intel's reference values, by Google's word
-    no_hardware_proof  a vTPM alone: nothing here proves that memory is encrypted
+    no_hardware_proof  a vTPM alone, or a token on other hardware than encrypts memory: nothing here proves that it is
     sha1_bank          no stronger bank than SHA-1 was quoted: two logs can give one value
 
 The hardware's own report, where one came, is ``inner``; like Google's root it must be one that a policy takes.
@@ -42,6 +42,8 @@ from sealroom.tees.gcp.verify import VerifiedSpace, VerifiedVtpm
 __all__ = ["claims"]
 
 _SPACE, _CURRENT = "CONFIDENTIAL_SPACE", "UpToDate"
+_ENCRYPTS_MEMORY = frozenset({"GCP_AMD_SEV", "GCP_AMD_SEV_ES", "GCP_AMD_SEV_SNP", "GCP_INTEL_TDX"})
+"""Of what a token may name as its hardware. Google names plain VMs too (``GCP_SHIELDED_VM``)."""
 
 
 def claims(verified: Verified[Evidence]) -> Claims:
@@ -87,13 +89,14 @@ def _pcrs(quote: GcpQuote) -> dict[str, bytes]:
 def _of_token(verified: VerifiedSpace) -> Claims:
     token = verified.evidence.token
     said: Mapping[str, Any] = token.claims if token else {}
-    image, debug, (status, date) = image_of(said), is_debug(said), tcb_of(said)
+    image, debug, (status, date), hardware = image_of(said), is_debug(said), tcb_of(said), text_of(said, "hwmodel")
     flags = {"token": True, "debug": debug, "secure_boot_off": said.get("secboot") is not True,
              "not_stable": "STABLE" not in support_of(said), "env_or_args_set": is_overridden(said),
              "not_confidential_space": said.get("swname") != _SPACE,
-             "tcb_not_current": status not in {None, _CURRENT}}  # fmt: skip
+             "tcb_not_current": status not in {None, _CURRENT},
+             "no_hardware_proof": hardware not in _ENCRYPTS_MEMORY}  # fmt: skip
     return Claims(
-        tee=Tee.GCP, hardware_model=text_of(said, "hwmodel") or "unknown",
+        tee=Tee.GCP, hardware_model=hardware or "unknown",
         measurements={} if image is None else {"image_digest": image}, report_data=nonce_of(said), tcb={},
         debug=debug, migratable=False, tcb_status=status, tcb_date=date, advisories=(),
         flags=frozenset(name for name, holds in flags.items() if holds), signer="Confidential Space", device_id=None,
