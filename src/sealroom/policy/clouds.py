@@ -26,6 +26,8 @@ AZURE_FLAGS: Mapping[str, Flag] = {
     "no_confidential_vm": Flag(
         None, "use a token about a confidential VM: the service signs others with the same key"
     ),
+    "migratable": Flag(None, "start the guest so that nobody may move it to a machine that was not looked at"),
+    "guest_vmpl": Flag(None, "use a token about the paravisor's report, which nothing in the guest can ask for"),
 }
 GCP_FLAGS: Mapping[str, Flag] = {
     **TPM_FLAGS,

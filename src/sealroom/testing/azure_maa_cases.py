@@ -121,6 +121,10 @@ def _weaknesses(bench: MaaBench) -> Iterator[CloudCase]:
         "an SGX enclave": ("no_confidential_vm", {"x_ms_attestation_type": "sgx"}),
         "no type": ("no_confidential_vm", {"x_ms_attestation_type": LEFT_OUT}),
         "no Secure Boot": ("secure_boot_off", {"secureboot": False}),
+        "a TD that may be moved": ("migratable", {"tdx_td_attributes_migratable": True}),
+        "a guest that may be moved": ("migratable", {"tee": Tee.SNP, "x_ms_sevsnpvm_migration_allowed": True}),
+        "moving in other words": ("migratable", {"tee": Tee.SNP, "x_ms_sevsnpvm_migration_allowed": 0}),
+        "a report of the guest's own level": ("guest_vmpl", {"tee": Tee.SNP, "x_ms_sevsnpvm_vmpl": 2}),
     }
     for name, (flag, options) in weak.items():
         yield bench.case(name, flags=frozenset({flag}), **options)

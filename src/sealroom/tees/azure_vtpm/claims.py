@@ -11,6 +11,8 @@ the user data of ``x-ms-runtime``, or nothing: a token without it binds no key o
     not_compliant       the service does not call the guest compliant
     tcb_not_current     the service calls the TDX machine other than UpToDate
     no_confidential_vm  the token is about something else: the service vouches for enclaves with the same key
+    migratable          the service says that the guest may be moved
+    guest_vmpl          the token is about a report that a guest asked for at a level below the paravisor's
 """
 
 import re
@@ -74,7 +76,8 @@ def _of_token(verified: VerifiedMaa) -> Claims:
     said = MaaClaims(token.claims if token else {})
     flags = {"token": True, "debug": said.debug, "not_compliant": said.compliance != _COMPLIANT,
              "secure_boot_off": said.secure_boot_off, "tcb_not_current": said.tcb_status not in {None, _CURRENT},
-             "no_confidential_vm": said.kind not in _CONFIDENTIAL}  # fmt: skip
+             "no_confidential_vm": said.kind not in _CONFIDENTIAL, "migratable": said.migratable,
+             "guest_vmpl": said.vmpl not in {None, 0}}  # fmt: skip
     return Claims(
         tee=Tee.AZURE_VTPM, hardware_model=f"Azure {said.kind}", measurements=said.measurements,
         report_data=said.user_data, tcb={}, debug=said.debug, migratable=said.migratable,
