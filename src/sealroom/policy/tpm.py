@@ -18,6 +18,8 @@ FLAGS: Mapping[str, Flag] = {
     "sha1_bank": Flag(None, "have the TPM quote a bank of SHA-256 or stronger: two logs can give one SHA-1"),
 }
 """Every flag of a TPM's claims."""
+_SECURE_BOOT_PCR = "pcr07"
+"""Which keys may sign what the firmware starts, and whether it asks."""
 
 
 def tpm_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
@@ -46,14 +48,21 @@ def bank_check(tee: str, rules: PcrRules, claims: Claims) -> Check:
 
 
 def log_check(tee: str, rules: PcrRules, claims: Claims) -> Check:
-    """Whether a log came that leads to the registers. One that leads elsewhere was refused before."""
+    """Whether a log came that leads to the registers. One that leads elsewhere was refused before.
+
+    A policy that says ``secure_boot = true`` asks for one too: without a log nothing says whether it is on, unless
+    the policy pins the register of it, or the hardware vouches for a configuration that says so, as Azure's does.
+    """
     got = str(claims.details.get("event_log", "none"))
+    proved = _SECURE_BOOT_PCR in rules.measurements or "secure_boot" in claims.details
+    for_secure_boot = "secure_boot" in rules.named and not rules.event_log_required and not proved
+    required = rules.event_log_required or for_secure_boot
     return Check(
         name=f"{tee}.event-log",
         got=got,
-        wanted="replayed" if rules.event_log_required else "either",
-        passed=got == "replayed" or not rules.event_log_required,
-        source=_source(tee, rules, "event_log"),
+        wanted="replayed" if required else "either",
+        passed=got == "replayed" or not required,
+        source=_source(tee, rules, "secure_boot" if for_secure_boot else "event_log"),
         code=f"{tee}.no-event-log",
         fix="have the machine's event log sent along",
     )

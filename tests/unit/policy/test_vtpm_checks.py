@@ -86,6 +86,17 @@ def test_registers_are_asked_alike(tee: Tee, lines: str, changes: dict[str, Any]
     assert _judge(tee, lines, **changes) == ([] if code is None else [f"{tee}.{code}"])
 
 
+@pytest.mark.parametrize("tee", _SOUND)
+def test_secure_boot_that_is_asked_for_has_to_be_proved_by_something(tee: Tee) -> None:
+    """Whoever starts a machine without it only has to leave the log at home."""
+    asked, pinned = "secure_boot = true\n", f'secure_boot = true\npcr07 = ["{"07" * 32}"]\n'
+
+    assert _judge(tee, asked) == [f"{tee}.no-event-log"]
+    assert _judge(tee, asked, details={"event_log": "replayed"}) == []
+    assert _judge(tee, pinned) == []
+    assert _judge(tee, asked, details={"secure_boot": 1}) == []  # by a configuration that the hardware vouches for
+
+
 @pytest.mark.parametrize("tee", [Tee.AZURE_VTPM, Tee.GCP])
 def test_the_hardware_inside_is_judged_by_its_own_rules(tee: Tee) -> None:
     other = changed(_INNER, measurements={"measurement": b"\x4e" * 48})
