@@ -21,19 +21,27 @@ _AZURE_SERVICE = "Microsoft"
 
 
 def vendors(claims: Claims, devices: Sequence[Claims]) -> tuple[str, ...]:
-    """Whose root vouches for what is here, each maker once.
+    """Whose root vouches for what is here, each maker once; a root of simulated hardware is one maker, whatever it
+    signs.
 
     Azure's vTPM has no root but the hardware's: its key counts because the hardware's report names it.
     """
-    found = [_maker(claims), *([] if claims.inner is None else [_maker(claims.inner)]), *map(_maker, devices)]
-    return tuple(dict.fromkeys(maker for maker in found if maker is not None))
+    found: dict[str, None] = {}
+    simulated: set[bytes] = set()
+    for one in (claims, *([] if claims.inner is None else [claims.inner]), *devices):
+        maker = _maker(one)
+        if maker is not None and one.root not in simulated:
+            found[maker] = None
+            simulated |= {one.root} if one.simulated else set()
+    return tuple(found)
 
 
 def vendor_check(policy: Policy, claims: Claims, devices: Sequence[Claims]) -> Iterator[Check]:
     """The one check; none where one maker is enough."""
     least = policy.trust.minimum_vendors
     if least > 1:
-        found = vendors(claims, devices)
+        # devices without rules are looked at by nobody, and can stand for nobody
+        found = vendors(claims, devices if policy.nvidia is not None else ())
         yield Check(
             name="trust.vendors",
             got=", ".join(found) or "none",

@@ -50,6 +50,21 @@ def test_two_makers_are_two_makers() -> None:
     assert codes(judged(alone, _NITRO)) == ["trust.too-few-vendors"]
 
 
+def test_one_root_of_simulated_hardware_is_one_maker_whatever_it_signs() -> None:
+    cpu = changed(made(Tee.SNP), simulated=True)
+    same, other = changed(_GPU, simulated=True), changed(_GPU, simulated=True, root=b"\x5e" * 32)
+
+    assert vendors(cpu, (same,)) == ("AMD",)
+    assert vendors(cpu, (other,)) == ("AMD", "NVIDIA")
+
+
+def test_devices_that_a_policy_does_not_look_at_are_nobodys_evidence() -> None:
+    pins = f'[nitro]\npcr0 = ["{"01" * 48}"]\n'
+    policy = policy_for(Tee.NITRO, pins, trust="minimum_vendors = 2", unchecked='devices = "for this test"')
+
+    assert codes(judged(policy, _NITRO, devices=(_GPU,))) == ["trust.too-few-vendors"]
+
+
 @pytest.mark.parametrize(
     ("when", "passes"),
     [
