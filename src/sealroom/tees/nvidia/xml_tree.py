@@ -20,6 +20,8 @@ MAX_DOCUMENT = 512 * 1024
 MAX_DEPTH = 16
 MAX_ELEMENTS = 4096
 MAX_ATTRIBUTES = 64
+MAX_PREFIXES = 64
+"""In force at once: every element that declares one has a table of its own."""
 MAX_TEXT = 64 * 1024
 """Characters of one attribute, or of one piece of text."""
 MAX_TAGS = 8 * MAX_ELEMENTS
@@ -220,6 +222,8 @@ class _Builder:
             return XmlElement(qname, shape, values, _NOTHING, scope, [], [])
         declared = _declarations(names, values)
         within = {**scope, **declared} if declared else scope
+        if len(within) > MAX_PREFIXES:
+            raise bad_xml("too many namespaces in one place", qname[:60], f"at most {MAX_PREFIXES}")
         kept = [place for place, name in enumerate(names) if not _is_declaration(name)]
         shape = self._shape_of(qname, tuple([names[place] for place in kept]), within)
         return XmlElement(qname, shape, tuple([values[place] for place in kept]), declared, within, [], [])

@@ -12,6 +12,7 @@ from sealroom.tees.nvidia.xml_tree import (
     MAX_DEPTH,
     MAX_DOCUMENT,
     MAX_ELEMENTS,
+    MAX_PREFIXES,
     MAX_TAGS,
     MAX_TEXT,
     read_xml,
@@ -115,10 +116,15 @@ def nested(depth):
     return b"<a>" * depth + b"</a>" * depth
 
 
+def declaring(numbers):
+    return b"<a " + b" ".join(b'xmlns:p%d="u"' % number for number in numbers) + b"/>"
+
+
 LIMITS = {
     "elements": (MAX_ELEMENTS, lambda count: b"<a>" + b"<b/>" * (count - 1) + b"</a>"),
     "comments": (MAX_TAGS - 1, lambda count: b"<a>" + b"<!---->" * (count - 1) + b"</a>"),
     "depth": (MAX_DEPTH, nested),
+    "namespaces": (MAX_PREFIXES, lambda count: declaring(range(1, count)).replace(b"/>", b"><b xmlns:q='u'/></a>")),
     "attributes": (MAX_ATTRIBUTES, lambda count: b"<a " + b" ".join(b'x%d=""' % n for n in range(count)) + b"/>"),
     "an attribute's length": (MAX_TEXT, lambda size: b'<a x="' + b"x" * size + b'"/>'),
     "the document's length": (MAX_DOCUMENT, lambda size: b"<a/>" + b" " * (size - 4)),
