@@ -221,7 +221,7 @@ def require_times(claims: Mapping[str, Any], *, at: datetime, area: str, need_is
         raise UnverifiedError(f"{area}.token-expired", "the token has run out", got=at.isoformat(),
                               expected=f"before {window.not_after.isoformat()}",
                               hint="fetch a fresh one")  # fmt: skip
-    if starts and at < window.not_before - _LEEWAY:
+    if starts and at + _LEEWAY < window.not_before:
         raise UnverifiedError(f"{area}.token-not-yet-valid", "the token is not valid yet", got=at.isoformat(),
                               expected=f"from {window.not_before.isoformat()}",
                               hint="check this machine's clock")  # fmt: skip

@@ -198,3 +198,5 @@ def test_times_of_a_token() -> None:
                    {"iat": now, "exp": 10**20}, {"iat": now, "exp": None}):  # fmt: skip
         with pytest.raises(MalformedError, match=r"x\.token"):
             require_times(claims, at=at, area="x")
+    since_ever = -62135596800  # the first second of the year 1, before which there is no time to reckon with
+    assert require_times({"iat": since_ever, "exp": now + 1}, at=at, area="x").not_before.year == 1
