@@ -21,6 +21,7 @@ from sealroom.cbor import CborKey, CborValue, Tagged, encode_cbor
 from sealroom.errors import MisuseError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.tees._cose.key import spki_of
+from sealroom.tees.cca.second_profile import PLATFORM_2, REALM_2
 from sealroom.tees.cca.tokens import LEGACY_PLATFORM
 
 __all__ = ["CcaForm", "CcaPlatform", "SimulatedCca", "component", "cose_key", "sign1", "signed_part", "wrapped"]
@@ -190,6 +191,16 @@ class SimulatedCca:
         point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         form = self.form(challenge, key=point).changed(platform={265: LEGACY_PLATFORM}, realm={265: None})
         return replace(form, legacy=True)
+
+    def second_form(self, challenge: bytes) -> CcaForm:
+        """Of the profiles of 2024: with two attached devices, and a root of the boot chain."""
+        memory: Claims = {1: "sha-256", 2: bytes(32), 3: b"\1" * 48, 4: True, 5: "spdm-1.3.0", 6: b"\2" * 48,
+                          7: "cxl-type-3", 8: 0}  # fmt: skip
+        other: Claims = {2: bytes(32), 3: b"\3" * 32, 4: False, 5: "another-1.0", 7: "another"}
+        platform = {265: PLATFORM_2, 2394: 1, 2403: b"\4", 2404: [memory, other], 2406: b"\5",
+                    2405: [{1: "DM", 2: 0, 3: 1, 4: b"\6" * 32}]}  # fmt: skip
+        realm = {265: REALM_2, 44243: 1, 256: b"\1" + b"\7" * 32}
+        return self.form(challenge).changed(platform=platform, realm=realm)
 
     def collateral(self) -> Collateral:
         """The platform's key, which a real one's maker would hand out."""

@@ -91,6 +91,10 @@ def authentic(bench: Bench) -> Iterator[CcaCase]:
     yield bench.case("of older firmware", form=legacy, flags=("legacy_profile",))
     yield bench.case("of older firmware in the newer wrapper", form=replace(legacy, legacy=False),
                      flags=("legacy_profile",))  # fmt: skip
+    second = bench.realm.second_form(CHALLENGE)
+    yield bench.case("of the profiles of 2024", form=second)
+    few = {2403: None, 2404: None, 2405: None, 2406: None}
+    yield bench.case("of the profiles of 2024, and nothing besides", form=second.changed(platform=few))
     yield from _keys_and_hashes(bench)
     yield from _encodings(bench)
     yield from _claims(bench)
@@ -150,6 +154,8 @@ def _claims(bench: Bench) -> Iterator[CcaCase]:
     yield bench.case("where to verify", form=form.changed(platform={2400: "https://verifier.invalid"}))
     yield bench.case("64 components", form=form.changed(platform={2399: [component("BL")] * 64}))
     unnamed: list[CborValue] = [{2: bytes(size)} for size in (32, 48, 64)]
+    blank: list[CborValue] = [component("", version="")]
+    yield bench.case("a component whose name and version are empty", form=form.changed(platform={2399: blank}))
     yield bench.case("components of which only measurements are told", form=form.changed(platform={2399: unnamed}))
 
 

@@ -18,7 +18,7 @@ _CHALLENGES = [b"", bytes(16), bytes(31), bytes(33), bytes(63), bytes(65), "chal
 _LIFECYCLES = [-1, 0x10000, "secured", True, b"\x30\0"]
 _COMPONENTS = [
     [], b"", {}, [{}], [[]], [{1: "BL"}], [{2: bytes(31)}], [{2: "measured"}], [component("BL")] * 65,
-    [component("BL", version=3)], [component("BL", version="")], [component("BL\n")],
+    [component("BL", version=3)], [component("BL\n")],
     [component("BL") | {5: bytes(31)}], [component("BL") | {6: 1}], [component("BL", measurement=None)],
 ]  # fmt: skip
 _PLATFORM: _Wrong = {
@@ -35,6 +35,10 @@ _REALM: _Wrong = {
     44239: [[], [bytes(32)] * 3, [bytes(32)] * 5, [bytes(31)] * 4, ["x"] * 4, bytes(128), {}],
     44240: ["md5", "sha-1", b"sha-256", 1],
 }  # fmt: skip
+_PLATFORM_2: _Wrong = {
+    2394: [0, 2, "1", True], 2403: [b"", "config"], 2404: [[], b"", {}], 2405: [[], "DM"], 2406: [b"", 1],
+}  # fmt: skip
+_REALM_2: _Wrong = {44243: [2, 255, -1, "private", True], 256: _INSTANCES}
 _SECOND: _Wrong = {
     10: _CHALLENGES, 256: _INSTANCES, 265: ["tag:psacertified.org,2023:psa#other", "PSA_IOT_PROFILE_1", 1],
     2394: [2**31, -(2**31) - 1, "who"], 2395: _LIFECYCLES, 2396: [bytes(31), b""],
@@ -64,8 +68,29 @@ def claim_faults(bench: Bench) -> Iterator[CcaCase]:
             if (which, name) != ("realm", _PROFILE):
                 yield bench.case(f"{which} without claim {name!r}", "cca.claim-missing",
                                  form=form.changed(**{which: {name: None}}))  # fmt: skip
+    yield from _of_the_second_profile(bench)
     yield from _of_devices(bench)
     yield from _payloads(bench)
+
+
+def _of_the_second_profile(bench: Bench) -> Iterator[CcaCase]:
+    form = bench.realm.second_form(CHALLENGE)
+    for which, wrong in (("platform", _PLATFORM_2), ("realm", _REALM_2)):
+        for number, values in wrong.items():
+            for place, value in enumerate(values):
+                yield bench.case(f"{which} of 2024, claim {number}, wrong {place}", _code(number, value),
+                                 form=form.changed(**{which: {number: value}}))  # fmt: skip
+    for which, number in (("platform", 2394), ("realm", 44243), ("realm", 256)):
+        yield bench.case(f"{which} of 2024 without claim {number}", "cca.claim-missing",
+                         form=form.changed(**{which: {number: None}}))  # fmt: skip
+    devices, keys = form.platform[2404], form.platform[2405]
+    for name, number, entries in (("device", 2404, devices), ("boot key", 2405, keys)):
+        first = entries[0] if isinstance(entries, list) else None
+        for member in first if isinstance(first, dict) else ():
+            if (name, member) != ("device", 1):
+                rest = {key: value for key, value in first.items() if key != member}  # type: ignore[union-attr]
+                yield bench.case(f"a {name} without claim {member!r}", "cca.claim-missing",
+                                 form=form.changed(platform={number: [rest]}))  # fmt: skip
 
 
 def _of_devices(bench: Bench) -> Iterator[CcaCase]:

@@ -49,10 +49,11 @@ class ClaimReader:
         """A SHA-256, SHA-384 or SHA-512 value."""
         return self.octets(number, _DIGEST_SIZES)
 
-    def text(self, number: int) -> str:
-        """A text of 1 to 512 characters."""
+    def text(self, number: int, *, may_be_empty: bool = False) -> str:
+        """A text of 1 to 512 characters, or of none."""
         value = self._take(number)
-        if not isinstance(value, str) or not 1 <= len(value) <= _MAX_TEXT or not value.isprintable():
+        shortest = 0 if may_be_empty else 1
+        if not isinstance(value, str) or not shortest <= len(value) <= _MAX_TEXT or not value.isprintable():
             raise self._bad(number, type(value).__name__, "a text")
         return value
 
@@ -61,6 +62,13 @@ class ClaimReader:
         value = self._take(number)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise self._bad(number, ascii(value)[:40], f"{low} to {high}")
+        return value
+
+    def flag(self, number: int) -> bool:
+        """True or false."""
+        value = self._take(number)
+        if not isinstance(value, bool):
+            raise self._bad(number, type(value).__name__, "true or false")
         return value
 
     def list_of(self, number: int, most: int) -> list[CborValue]:

@@ -2,7 +2,9 @@
 
 Measurements of a realm: ``rim``, ``rem0`` to ``rem3``, and ``rpv``, its personalization; of the device below it, or
 of a PSA device: ``implementation_id``, ``instance_id``, and each firmware component as ``sw.TYPE`` (``sw.0`` … where
-the firmware names no type).
+the firmware names no type). Tokens of the profiles of 2024 have ``realm_instance_id``, ``device.0`` … and
+``device.0.certificates``, digests of what attached devices measured and of their chains, and
+``boot_key.NAME.ARRAY.INDEX``.
 
 Flags are the facts that a policy has to see because they can weaken what the tokens promise:
 
@@ -73,7 +75,8 @@ def _of_realm(realm: RealmClaims | None) -> dict[str, bytes]:
     if realm is None:
         return {}
     extensible = {f"rem{index}": value for index, value in enumerate(realm.extensible_measurements)}
-    return {"rim": realm.initial_measurement, **extensible, "rpv": realm.personalization}
+    named = {} if realm.instance_id is None else {"realm_instance_id": realm.instance_id}
+    return {"rim": realm.initial_measurement, **extensible, "rpv": realm.personalization, **named}
 
 
 def _of_device(device: DeviceClaims) -> dict[str, bytes]:
@@ -81,7 +84,9 @@ def _of_device(device: DeviceClaims) -> dict[str, bytes]:
     for index, component in enumerate(device.components):
         name = f"sw.{component.type or index}"
         found[name if name not in found else f"{name}.{index}"] = component.measurement
-    return found
+    for index, attached in enumerate(device.extras.devices):
+        found |= {f"device.{index}": attached.measurements, f"device.{index}.certificates": attached.certificates}
+    return found | {f"boot_key.{key.name}.{key.array}.{key.index}": key.digest for key in device.extras.boot_keys}
 
 
 def _details(device: DeviceClaims, realm: RealmClaims | None) -> dict[str, str | int]:
@@ -97,7 +102,14 @@ def _details(device: DeviceClaims, realm: RealmClaims | None) -> dict[str, str |
         "certification_reference": device.reference,
         "realm_profile": realm.profile if realm else None,
         "realm_hash_algorithm": realm.hash_name if realm else None,
+        "memory_context": realm.memory if realm else None,
+        "manufacturing_config": None if device.extras.manufacturing is None else device.extras.manufacturing.hex(),
+        "peer_signers": None if device.extras.peers is None else device.extras.peers.hex(),
     }
+    for index, attached in enumerate(device.extras.devices):
+        details |= {f"device_kind.{index}": attached.kind, f"device_protocol.{index}": attached.protocol,
+                    f"device_ide.{index}": int(attached.uses_ide),
+                    f"device_encryption.{index}": attached.encryption}  # fmt: skip
     for index, component in enumerate(device.components):
         name = component.type or str(index)
         details[f"sw_version.{name}"] = component.version

@@ -47,8 +47,8 @@ def lifecycle_word(number: int) -> str:
 def _component(reader: ClaimReader) -> Component:
     return Component(
         measurement=reader.digest(_MEASUREMENT),
-        type=reader.text(_TYPE) if _TYPE in reader else "",
-        version=reader.text(_VERSION) if _VERSION in reader else None,
+        type=reader.text(_TYPE, may_be_empty=True) if _TYPE in reader else "",
+        version=(reader.text(_VERSION, may_be_empty=True) or None) if _VERSION in reader else None,
         signer_id=reader.digest(_SIGNER) if _SIGNER in reader else None,
         hash_name=reader.text(_HASH) if _HASH in reader else None,
     )

@@ -9,12 +9,19 @@ from sealroom.errors import MalformedError
 from sealroom.tees._cose.key import read_cose_key, sec1_point
 from sealroom.tees.cca.claim_reader import HASHES, ClaimReader
 from sealroom.tees.cca.components import MAX_COMPONENTS, Component, read_components
+from sealroom.tees.cca.second_profile import (
+    PLATFORM_2,
+    REALM_2,
+    PlatformExtras,
+    read_platform_extras,
+    read_realm_extras,
+)
 
 __all__ = ["DeviceClaims", "RealmClaims", "read_platform", "read_psa", "read_realm"]
 
 LEGACY_PLATFORM = "http://arm.com/CCA-SSD/1.0.0"
-_PLATFORM_PROFILES = (LEGACY_PLATFORM, "tag:arm.com,2023:cca_platform#1.0.0")
-_REALM_PROFILES = ("tag:arm.com,2023:realm#1.0.0",)
+_PLATFORM_PROFILES = (LEGACY_PLATFORM, "tag:arm.com,2023:cca_platform#1.0.0", PLATFORM_2)
+_REALM_PROFILES = ("tag:arm.com,2023:realm#1.0.0", REALM_2)
 _PSA_2 = ("http://arm.com/psa/2.0.0", "tag:psacertified.org,2023:psa#tfm")
 _PSA_1 = ("PSA_IOT_PROFILE_1",)
 _PSA_1_CLAIMS = range(-75010, -74999)
@@ -48,6 +55,8 @@ class DeviceClaims:
     """Certification reference of the hardware."""
     unknown: tuple[str, ...]
     """Claims that are not known here."""
+    extras: PlatformExtras = field(default_factory=PlatformExtras)
+    """Of the platform profile of 2024."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,9 @@ class RealmClaims:
     """``sec1`` or ``cose_key``."""
     key_hash_name: str
     unknown: tuple[str, ...]
+    instance_id: bytes | None = None
+    memory: str | None = None
+    """``shared`` or ``private``: of the realm profile of 2024."""
 
 
 def read_platform(claims: CborValue) -> DeviceClaims:
@@ -80,12 +92,14 @@ def read_platform(claims: CborValue) -> DeviceClaims:
     profile = reader.profile(_PROFILE, _PLATFORM_PROFILES)
     if _SERVICE in reader:
         reader.text(_SERVICE)  # where to verify it is no matter of trust
+    extras = read_platform_extras(reader) if profile == PLATFORM_2 else PlatformExtras()
     return DeviceClaims(
-        profile=profile, challenge=reader.octets(_CHALLENGE, _CHALLENGES),
+        profile=profile, extras=extras, challenge=reader.octets(_CHALLENGE, _CHALLENGES),
         implementation_id=reader.octets(_IMPLEMENTATION, (32,)),
         instance_id=_instance(reader, _INSTANCE), lifecycle=reader.integer(_LIFECYCLE, low=0, high=_MOST_LIFECYCLE),
         components=read_components(reader.list_of(_COMPONENTS, MAX_COMPONENTS), "platform"),
-        hash_name=reader.hash_name(_HASH), config=reader.octets(_CONFIG), client_id=None, boot_seed=None,
+        hash_name=reader.hash_name(_HASH), config=reader.octets(_CONFIG), boot_seed=None,
+        client_id=1 if profile == PLATFORM_2 else None,
         reference=None, unknown=reader.left_over,
     )  # fmt: skip
 
@@ -101,7 +115,10 @@ def read_realm(claims: CborValue) -> RealmClaims:
     hash_name = reader.hash_name(_REALM_HASH)
     raw = reader.octets(_REALM_KEY)
     key, form = _realm_key(raw)
+    is_second = profile == REALM_2
     return RealmClaims(
+        memory=read_realm_extras(reader) if is_second else None,
+        instance_id=_instance(reader, _INSTANCE) if is_second else None,
         profile=profile, challenge=reader.octets(_CHALLENGE, (64,)),
         personalization=reader.octets(_PERSONALIZATION, (64,)),
         initial_measurement=reader.digest(_INITIAL), extensible_measurements=_extensible(reader),

@@ -142,6 +142,20 @@ def test_a_realm_says_what_it_was_started_with_and_what_lies_below_it() -> None:
     assert claims.details["sw_version.RMM"] == "3.4.2"
 
 
+def test_tokens_of_2024_say_what_is_attached_and_whose_memory_key_it_is() -> None:
+    claims = _claims(REALM.second_form(CHALLENGE).encode())
+
+    assert claims.measurements["device.0.certificates"] == b"\1" * 48
+    assert claims.measurements["device.1"] == bytes(32)
+    assert claims.measurements["boot_key.DM.0.1"] == b"\6" * 32
+    assert claims.measurements["realm_instance_id"] == b"\1" + b"\7" * 32
+    told = {"memory_context": "private", "device_kind.0": "cxl-type-3", "device_protocol.0": "spdm-1.3.0",
+            "device_ide.0": 1, "device_ide.1": 0, "device_encryption.0": 0, "manufacturing_config": "04",
+            "peer_signers": "05", "client_id": 1}  # fmt: skip
+    assert {name: claims.details.get(name) for name in told} == told
+    assert "device_encryption.1" not in claims.details
+
+
 @pytest.mark.parametrize("first", [False, True])
 def test_a_device_with_trustzone_is_a_psa_token_under_a_key_that_was_enrolled(first: bool) -> None:
     """TrustZone has no attestation of its own, and no vendor a root for it: the key is enrolled, or nobody's."""
