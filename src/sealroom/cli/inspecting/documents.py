@@ -119,7 +119,7 @@ def _keys(content: Tree) -> list[dict[str, Tree]]:
 
 
 def _named_key(key: dict[str, Tree]) -> Tree:
-    """A key with the name that policies have for it; certificates beside it can be of 30 KB, and prove nothing here."""
+    """A key with the name that policies have for it; certificates beside it are counted: each can be of 30 KB."""
     shown = _without_secrets(key)
     chain = key.get("x5c")
     short: dict[str, Tree] = {"x5c": f"{len(chain)} certificates"} if isinstance(chain, list) else {}
