@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sealroom.tees.azure_vtpm.collect import AZURE_CHASSIS
 from sealroom.tees.nvidia.collect_mode import GpuMode
 
 __all__ = ["Access", "Cloud", "Facts", "GpuFacts", "HostFacts", "KernelFacts", "ProcessFacts", "TpmFacts"]
 
-_AZURE_CHASSIS = "7783-7084-3265-9085-8269-3286-77"
-"""Of every virtual machine of Azure's, in its DMI table (asset tag of the chassis)."""
 _IPC_LOCK = 1 << 14
 
 
@@ -62,7 +61,7 @@ class HostFacts:
     def cloud(self) -> Cloud | None:
         """The cloud, if it is one that we know."""
         maker = self.firmware.get("sys_vendor", "")
-        if self.firmware.get("chassis_asset_tag") == _AZURE_CHASSIS:
+        if self.firmware.get("chassis_asset_tag") == AZURE_CHASSIS:
             return Cloud.AZURE
         if maker == "Google" or self.firmware.get("product_name") == "Google Compute Engine":
             return Cloud.GOOGLE

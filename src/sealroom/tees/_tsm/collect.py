@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,17 @@ from pathlib import Path
 
 from sealroom.binding import REPORT_DATA_SIZE
 from sealroom.errors import MisuseError, UnavailableError
+from sealroom.evidence import Collateral, CollectedEvidence, Tee
 
-__all__ = ["REPORT_DIRECTORY", "TsmAnswer", "TsmDirectory", "TsmReports", "provider_of", "require_report_data"]
+__all__ = [
+    "REPORT_DIRECTORY",
+    "TsmAnswer",
+    "TsmAttester",
+    "TsmDirectory",
+    "TsmReports",
+    "provider_of",
+    "require_report_data",
+]
 
 REPORT_DIRECTORY = Path("/sys/kernel/config/tsm/report")
 _BUSY = frozenset({errno.EBUSY, errno.EAGAIN, errno.EINTR})
@@ -187,6 +197,57 @@ class TsmReports:
             got=f"{errno.errorcode.get(reason.errno or 0, 'an error')}: {reason.strerror}",
             hint=_HINTS.get(reason.errno or 0, "the kernel's log may say more"),
         )
+
+
+class TsmAttester(ABC):
+    """The silicon of the machine that we run in, through configfs-tsm: an `Attester`. A TEE adds what is its own.
+
+    Args:
+        directory: where evidence is asked for.
+        privlevel: the privilege level to ask at; None leaves it to the kernel.
+        collateral: what goes along, under the names of `Collateral`.
+        attempts: how often to ask while the kernel is busy or the entry is disturbed.
+        pause: waits between attempts; seconds.
+    """
+
+    tee: Tee
+    provider: str
+    """The kernel's name for it."""
+    simulated = False
+
+    def __init__(
+        self,
+        directory: TsmDirectory | None = None,
+        *,
+        privlevel: int | None = None,
+        collateral: Collateral | None = None,
+        attempts: int = 8,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._reports = TsmReports(directory or TsmDirectory(), provider=self.provider, privlevel=privlevel,
+                                   attempts=attempts, pause=pause)  # fmt: skip
+        self._collateral = collateral or Collateral(items={})
+
+    def collect(self, report_data: bytes) -> CollectedEvidence:
+        """Return evidence that carries ``report_data`` (64 bytes).
+
+        Raises:
+            MisuseError, UnavailableError, MalformedError: as `TsmReports.ask`.
+        """
+        answer = self._reports.ask(report_data, carries=self.report_data)
+        return self.evidence(answer, self._collateral)
+
+    @abstractmethod
+    def report_data(self, raw: bytes) -> bytes:
+        """Read the report data out of an answer.
+
+        Raises:
+            MalformedError: it is no evidence of this TEE.
+        """
+
+    def evidence(self, answer: TsmAnswer, collateral: Collateral) -> CollectedEvidence:
+        """Evidence of an answer, and of what goes along."""
+        return CollectedEvidence(tee=self.tee, raw=answer.outblob, collateral=collateral)
 
 
 def provider_of(directory: TsmDirectory) -> str | None:

@@ -22,11 +22,11 @@ from sealroom.tees.azure_vtpm.runtime_data import read_runtime_data
 from sealroom.tees.azure_vtpm.tdreport import require_quote_of
 from sealroom.tees.azure_vtpm.writing import EvidenceForm
 
-__all__ = ["CHASSIS", "AzureVtpm", "is_azure"]
+__all__ = ["AZURE_CHASSIS", "CHASSIS", "AzureVtpm", "is_azure"]
 
 CHASSIS = Path("/sys/class/dmi/id/chassis_asset_tag")
-_AZURE_CHASSIS = "7783-7084-3265-9085-8269-3286-77"
-"""Of every VM of Azure's, confidential or not."""
+AZURE_CHASSIS = "7783-7084-3265-9085-8269-3286-77"
+"""Asset tag of the chassis of every VM of Azure's, confidential or not."""
 _REPORT, _KEY = "0x01400001", "0x81000003"
 """The NV index of the hardware's report, and the handle of the attestation key."""
 _LONGEST = 50
@@ -124,7 +124,7 @@ class AzureVtpm:
 def is_azure(chassis: Path = CHASSIS) -> bool:
     """Whether the machine's firmware says that it is Azure's; it may be confidential or not."""
     try:
-        return chassis.read_text(encoding="ascii", errors="replace").strip() == _AZURE_CHASSIS
+        return chassis.read_text(encoding="ascii", errors="replace").strip() == AZURE_CHASSIS
     except OSError:
         return False
 

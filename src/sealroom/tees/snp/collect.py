@@ -3,13 +3,11 @@
 Both are `Attester`s, and hand out the certificates that the host gave beside the report.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from time import sleep
 
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
 from sealroom.pem import as_pem
-from sealroom.tees._tsm.collect import TsmDirectory, TsmReports, require_report_data
+from sealroom.tees._tsm.collect import TsmAnswer, TsmAttester, require_report_data
 from sealroom.tees.snp.certificate_table import read_certificate_table
 from sealroom.tees.snp.collect_device import SevGuestDevice
 from sealroom.tees.snp.layout import SigningKey, parse
@@ -21,42 +19,23 @@ PROVIDER = "sev_guest"
 """The kernel's name for SEV-SNP under configfs-tsm."""
 
 
-class SnpConfigfs:
+class SnpConfigfs(TsmAttester):
     """The silicon of the machine that we run in, through configfs-tsm (kernel 6.7 and later).
 
-    Args:
-        directory: where reports are asked for.
-        privlevel: the VMPL to ask at; None leaves it to the kernel.
-        collateral: what is to be taken in place of what the host hands out, or lacks: ``leaf``, ``chain``, ``crl``.
-        attempts: how often to ask while the kernel is busy or the entry is disturbed.
-        pause: waits between attempts; seconds.
+    ``collateral`` is what is to be taken in place of what the host hands out, or lacks: ``leaf``, ``chain``, ``crl``;
+    ``privlevel`` the VMPL to ask at.
     """
 
     tee = Tee.SNP
-    simulated = False
+    provider = PROVIDER
 
-    def __init__(
-        self,
-        directory: TsmDirectory | None = None,
-        *,
-        privlevel: int | None = None,
-        collateral: Collateral | None = None,
-        attempts: int = 8,
-        pause: Callable[[float], None] = sleep,
-    ) -> None:
-        self._reports = TsmReports(
-            directory or TsmDirectory(), provider=PROVIDER, privlevel=privlevel, attempts=attempts, pause=pause
-        )
-        self._collateral = collateral or Collateral(items={})
+    def report_data(self, raw: bytes) -> bytes:
+        """The report data of a report."""
+        return _report_data(raw)
 
-    def collect(self, report_data: bytes) -> CollectedEvidence:
-        """Return a report that carries ``report_data`` (64 bytes), with the certificates that the host gave.
-
-        Raises:
-            MisuseError, UnavailableError, MalformedError: as `TsmReports.ask`.
-        """
-        answer = self._reports.ask(report_data, carries=_report_data)
-        return _collected(answer.outblob, answer.auxblob, self._collateral)
+    def evidence(self, answer: TsmAnswer, collateral: Collateral) -> CollectedEvidence:
+        """The report with the certificates that the host gave."""
+        return _collected(answer.outblob, answer.auxblob, collateral)
 
 
 class SnpDevice:

@@ -4,12 +4,9 @@ Both are `Attester`s. A quote brings its PCK certificates; everything else that 
 identity, revocation lists) is Intel's, is fetched ahead of time, and goes along as collateral.
 """
 
-from collections.abc import Callable
-from time import sleep
-
 from sealroom.errors import UnavailableError
 from sealroom.evidence import Collateral, CollectedEvidence, Tee
-from sealroom.tees._tsm.collect import TsmDirectory, TsmReports, require_report_data
+from sealroom.tees._tsm.collect import TsmAnswer, TsmAttester, require_report_data
 from sealroom.tees.tdx.collect_device import QuoteService, TdxGuestDevice
 from sealroom.tees.tdx.layout import parse
 
@@ -19,38 +16,19 @@ PROVIDER = "tdx_guest"
 """The kernel's name for TDX under configfs-tsm."""
 
 
-class TdxConfigfs:
-    """The silicon of the machine that we run in, through configfs-tsm (kernel 6.7 and later).
-
-    Args:
-        directory: where quotes are asked for.
-        collateral: what goes along with the quote, under the names of `Collateral`.
-        attempts: how often to ask while the kernel is busy or the entry is disturbed.
-        pause: waits between attempts; seconds.
-    """
+class TdxConfigfs(TsmAttester):
+    """The silicon of the machine that we run in, through configfs-tsm (kernel 6.7 and later)."""
 
     tee = Tee.TDX
-    simulated = False
+    provider = PROVIDER
 
-    def __init__(
-        self,
-        directory: TsmDirectory | None = None,
-        *,
-        collateral: Collateral | None = None,
-        attempts: int = 8,
-        pause: Callable[[float], None] = sleep,
-    ) -> None:
-        self._reports = TsmReports(directory or TsmDirectory(), provider=PROVIDER, attempts=attempts, pause=pause)
-        self._collateral = collateral or Collateral(items={})
+    def report_data(self, raw: bytes) -> bytes:
+        """The report data of a quote."""
+        return _report_data(raw)
 
-    def collect(self, report_data: bytes) -> CollectedEvidence:
-        """Return a quote that carries ``report_data`` (64 bytes).
-
-        Raises:
-            MisuseError, UnavailableError, MalformedError: as `TsmReports.ask`.
-        """
-        answer = self._reports.ask(report_data, carries=_report_data)
-        return _collected(answer.outblob, self._collateral)
+    def evidence(self, answer: TsmAnswer, collateral: Collateral) -> CollectedEvidence:
+        """The quote, and what goes along."""
+        return _collected(answer.outblob, collateral)
 
 
 class TdxDevice:
