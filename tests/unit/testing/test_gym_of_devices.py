@@ -99,6 +99,8 @@ def test_each_check_alone_refuses_a_forgery_of_a_gpu(monkeypatch, module, check,
     [
         ("nitro", nitro_module, "verify_sign1", "document: signed 0: module_id: longer"),
         ("cca", cca_module, "require_bound", "document: bit"),
+        ("nitro", nitro_module, "verify_sign1", "signed by its issuer's key"),
+        ("nitro", x509_chain, "require_in_window", "issuer 1 expired"),
     ],
 )
 def test_a_check_of_signed_cbor_that_is_taken_out_is_missed(monkeypatch, shared_vectors, name, module, check, label):
@@ -108,6 +110,21 @@ def test_a_check_of_signed_cbor_that_is_taken_out_is_missed(monkeypatch, shared_
         monkeypatch.setattr(module, "require_realm_signature", nothing, raising=False)
     sample = recorded(shared_vectors, name)[0]
     assert any(found.startswith(label) for found in missed(monkeypatch, sample, module, check))
+
+
+@pytest.mark.parametrize(
+    ("check", "label"),
+    [
+        ("require_bound", "a realm that the platform does not vouch for"),
+        ("require_realm_signature", "a realm's token by another key"),
+        ("verify_sign1", "signed by another device"),
+        ("_require_known", "a key that nobody enrolled"),
+    ],
+)
+def test_each_check_alone_refuses_a_forgery_of_a_realm(monkeypatch, shared_vectors, check, label):
+    """The binding above all: without it a realm's token proves nothing."""
+    for sample in recorded(shared_vectors, "cca/coco-rme-2025", "cca/cmw-907-good"):
+        assert label in missed(monkeypatch, sample, cca_module, check, lambda *_, **__: True)
 
 
 def test_a_world_of_ones_own_is_not_made_of_what_is_none():

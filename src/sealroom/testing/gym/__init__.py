@@ -6,7 +6,8 @@
     nvidia, nvidia_rims, cose   what is done to GPUs' reports, their reference values, and signed CBOR
     azure, gcp, tpm, vtpm, tokens, json_evidence   what is done to the evidence of clouds and TPMs, and to tokens
     certificates, signed_documents, revocation, windows   what is done to the parts that they share
-    hierarchy, hierarchy_faults, snp_hierarchy, nvidia_hierarchy, azure_world, gcp_world, token_world
+    hierarchy, hierarchy_faults, snp_hierarchy, nvidia_hierarchy,
+    azure_world, gcp_world, token_world, nitro_world, cca_world
                         the samples under keys of one's own, with one fault at a time
     worlds              which samples can be had so
     judges, verifiers_service, nvidia_verifier_service   this project's verifier, and other people's

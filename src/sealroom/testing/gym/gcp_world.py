@@ -7,14 +7,13 @@ and everything is signed anew. A report of the hardware beside it is left out: `
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from sealroom.der import CONTEXT_0, SEQUENCE, read_whole
 from sealroom.evidence import TrustRoots
 from sealroom.pem import as_pem
 from sealroom.tees.gcp.writing import QuotedBank
 from sealroom.testing import der
 from sealroom.testing.gym.gcp import GcpParts, own_gcp_keys
 from sealroom.testing.gym.mutation import Expectation, Level, Mutation, Sample
-from sealroom.testing.gym.own_keys import elements, signed, unsigned
+from sealroom.testing.gym.own_keys import FUTURE, PAST, signed, unsigned, with_window
 from sealroom.testing.gym.vtpm import attest_spans, own_tpm
 from sealroom.testing.tpm import AK_ATTRIBUTES, SoftTpm
 from sealroom.x509_reader import read_certificate
@@ -24,9 +23,6 @@ __all__ = ["GcpWorld", "gcp_world_mutations"]
 Fault = tuple[str, "GcpWorld"]
 
 _NAMES = ("leaf", "intermediate", "root")
-_VALIDITY = 3
-"""Behind serial number, algorithm and issuer."""
-_PAST, _FUTURE = (("200101000000Z", "210101000000Z"), ("480101000000Z", "490101000000Z"))
 _CA = b"\x30\x03\x01\x01\xff", b"\x30\x06\x01\x01\xff\x02\x01"
 _EK_USAGE, _USAGE = der.oid("2.23.133.8.1"), der.oid("2.5.29.15")
 
@@ -122,8 +118,8 @@ def _keys(world: GcpWorld) -> Iterator[Fault]:
 
 def _certificates(world: GcpWorld) -> Iterator[Fault]:
     for depth, name in enumerate(_NAMES):
-        yield f"{name} expired", world.with_body(depth, _valid(world.bodies[depth], *_PAST))
-        yield f"{name} not valid yet", world.with_body(depth, _valid(world.bodies[depth], *_FUTURE))
+        yield f"{name} expired", world.with_body(depth, with_window(world.bodies[depth], *PAST))
+        yield f"{name} not valid yet", world.with_body(depth, with_window(world.bodies[depth], *FUTURE))
         unknown = world.bodies[depth].replace(_USAGE, _USAGE[:-1] + b"\x7f", 1)
         if unknown != world.bodies[depth]:
             yield f"{name} with a critical extension that nobody knows", world.with_body(depth, unknown)
@@ -139,11 +135,3 @@ def _certificates(world: GcpWorld) -> Iterator[Fault]:
     if _EK_USAGE in world.bodies[0]:
         other = world.bodies[0].replace(_EK_USAGE, _EK_USAGE[:-1] + b"\x02")
         yield "leaf for something else than attestation", world.with_body(0, other)
-
-
-def _valid(body: bytes, first: str, last: str) -> bytes:
-    """The signed part with another window."""
-    parts = elements(read_whole(body, SEQUENCE).content)
-    place = (parts[0][0] == CONTEXT_0) + _VALIDITY
-    window = der.sequence(*(der.element(0x17, moment.encode()) for moment in (first, last)))
-    return der.sequence(*parts[:place], window, *parts[place + 1 :])

@@ -16,8 +16,9 @@ from sealroom.der import CONTEXT_0, SEQUENCE, DerReader, read_whole
 from sealroom.testing import der
 from sealroom.testing.tokens import TokenSigner
 
-__all__ = ["RSA_SHA256", "PrivateKey", "elements", "own_p256", "own_p384", "own_rsa", "own_rsa_2048", "own_service",
-           "raw_point", "raw_signature", "reissued", "signature_of", "signed", "unsigned"]  # fmt: skip
+__all__ = ["FUTURE", "PAST", "RSA_SHA256", "PrivateKey", "elements", "own_p256", "own_p384", "own_rsa",
+           "own_rsa_2048", "own_service",
+           "raw_point", "raw_signature", "reissued", "signature_of", "signed", "unsigned", "with_window"]  # fmt: skip
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _ORDER_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -25,6 +26,10 @@ RSA_SHA256 = der.oid("1.2.840.113549.1.1.11")
 """How Google's certificates say that they are signed with RSA."""
 _BEFORE_KEY = 5
 """Serial number, algorithm, issuer, validity, subject."""
+_BEFORE_WINDOW = 3
+_UTC_TIME = 0x17
+PAST, FUTURE = (("000101000000Z", "010101000000Z"), ("480101000000Z", "490101000000Z"))
+"""Windows that no recorded evidence is from."""
 
 
 @cache
@@ -82,6 +87,14 @@ def unsigned(certificate: bytes, *, key: PrivateKey | None) -> bytes:
     parts = elements(body.content)
     place = (parts[0][0] == CONTEXT_0) + _BEFORE_KEY
     return der.sequence(*parts[:place], spki, *parts[place + 1 :])
+
+
+def with_window(body: bytes, first: str, last: str) -> bytes:
+    """The signed part of a certificate, with another window (UTCTime)."""
+    parts = elements(read_whole(body, SEQUENCE).content)
+    place = (parts[0][0] == CONTEXT_0) + _BEFORE_WINDOW
+    window = der.sequence(*(der.element(_UTC_TIME, moment.encode()) for moment in (first, last)))
+    return der.sequence(*parts[:place], window, *parts[place + 1 :])
 
 
 def signed(body: bytes, signer: PrivateKey) -> bytes:

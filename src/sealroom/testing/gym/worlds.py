@@ -5,10 +5,12 @@ from typing import Protocol, TypeVar
 
 from sealroom.evidence import Tee
 from sealroom.testing.gym.azure_world import AzureWorld, azure_world_mutations
+from sealroom.testing.gym.cca_world import CcaWorld, cca_world_mutations
 from sealroom.testing.gym.gcp_world import GcpWorld, gcp_world_mutations
 from sealroom.testing.gym.hierarchy import Hierarchy
 from sealroom.testing.gym.hierarchy_faults import hierarchy_mutations
 from sealroom.testing.gym.mutation import Mutation, Sample
+from sealroom.testing.gym.nitro_world import NitroWorld, nitro_world_mutations
 from sealroom.testing.gym.nvidia_hierarchy import NvidiaHierarchy, nvidia_hierarchy_mutations
 from sealroom.testing.gym.snp_hierarchy import SnpHierarchy, snp_hierarchy_mutations
 from sealroom.testing.gym.token_world import TokenWorld, token_world_mutations
@@ -48,6 +50,8 @@ _WORLDS: Mapping[Tee, Callable[[Sample], Remade]] = {
     Tee.SNP: _made(SnpHierarchy.of, snp_hierarchy_mutations),
     Tee.TDX: _made(Hierarchy.of, hierarchy_mutations),
     Tee.SGX: _made(Hierarchy.of, hierarchy_mutations),
+    Tee.NITRO: _made(NitroWorld.of, nitro_world_mutations),
+    Tee.CCA: _made(CcaWorld.of, cca_world_mutations),
     Tee.NVIDIA: _made(NvidiaHierarchy.of, nvidia_hierarchy_mutations),
     Tee.AZURE_VTPM: _made(AzureWorld.of, azure_world_mutations),
     Tee.GCP: _made(GcpWorld.of, gcp_world_mutations),
