@@ -108,7 +108,8 @@ def read_device(name: str, claims: Mapping[str, Any]) -> NrasDevice:
 def _require_checks(name: str, claims: Mapping[str, Any], needed: set[str]) -> None:
     said = {claim for claim in claims if claim.startswith("x-nvidia-") and claim.endswith(_CHECKS)}
     failed = sorted(claim for claim in said | needed if claims.get(claim) is not True)
-    if any(claim.endswith("-arch-check") and value is False for claim, value in claims.items()):
+    if any(claim.endswith("-arch-check") and value is not None and value is not True
+           for claim, value in claims.items()):  # fmt: skip
         failed.append("arch-check")
     if failed:
         raise UnverifiedError("nvidia.nras-check", "the service names checks that did not pass", where=name,
