@@ -2,13 +2,10 @@
 and the collateral: they accept what is authentic and refuse the faults, but for those listed here.
 """
 
-import json
-import subprocess
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from go_program import Ask, asker
 
 from sealroom.evidence import Tee
 from sealroom.tees.snp.layout import SigningKey
@@ -18,12 +15,6 @@ from sealroom.testing.intel_cases import AT, MintedCase
 from sealroom.testing.intel_faults import faults
 from sealroom.testing.intel_weaknesses import authentic
 from sealroom.testing.snp import SimulatedSnp, SnpPlatform, SnpVendor
-
-FOLDER = Path(__file__).parent / "go"
-PROGRAM = FOLDER / ".build" / "google-verifiers"
-
-Answers = list[dict[str, Any]]
-Ask = Callable[[Iterable[dict[str, Any]]], Answers]
 
 NOT_LOOKED_FOR = {
     "another QE vendor",
@@ -53,18 +44,8 @@ NOT_TAKEN = {
 
 @pytest.fixture(scope="module")
 def ask() -> Ask:
-    """Put questions to the program of this folder."""
-    if not PROGRAM.exists():
-        pytest.skip("Google's verifiers are not built here: scripts/setup-beside builds them where Go is installed")
-    if PROGRAM.stat().st_mtime < max((FOLDER / name).stat().st_mtime for name in ("main.go", "go.sum")):
-        pytest.fail("the program is older than its source: run scripts/setup-beside")
-
-    def put(questions: Iterable[dict[str, Any]]) -> Answers:
-        lines = "\n".join(map(json.dumps, questions)).encode()
-        done = subprocess.run([PROGRAM], input=lines, capture_output=True, check=True, timeout=60)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    return put
+    """Put questions to the program of the folder ``go``."""
+    return asker("go", "google-verifiers")
 
 
 def question(tee: Tee, raw: bytes, items: Any, **more: object) -> dict[str, Any]:

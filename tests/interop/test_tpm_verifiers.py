@@ -5,13 +5,11 @@ listed.
 
 import base64
 import json
-import subprocess
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from go_program import Answers, Ask, asker
 
 from sealroom.cbor import Tagged, encode_cbor, read_cbor
 from sealroom.errors import SealroomError
@@ -32,12 +30,6 @@ from sealroom.testing.tpm_cases import TpmBench, TpmCase
 from sealroom.testing.tpm_cases import authentic as tpm_authentic
 from sealroom.testing.tpm_faults import faults as tpm_faults
 from sealroom.x509_reader import read_certificate
-
-FOLDER = Path(__file__).parent / "go-tpm"
-PROGRAM = FOLDER / ".build" / "tpm-verifiers"
-
-Answers = list[dict[str, Any]]
-Ask = Callable[[Iterable[dict[str, Any]]], Answers]
 
 LARGEST = 1 << 20
 
@@ -68,18 +60,8 @@ IN_BARE_QUOTES = IN_QUOTES | {"a bitmap of five bytes", "a byte behind a signatu
 
 @pytest.fixture(scope="module")
 def ask() -> Ask:
-    """Put questions to the program of this folder."""
-    if not PROGRAM.exists():
-        pytest.skip("go-tpm-tools is not built here: scripts/setup-beside builds it where Go is installed")
-    if PROGRAM.stat().st_mtime < max((FOLDER / name).stat().st_mtime for name in ("main.go", "go.sum")):
-        pytest.fail("the program is older than its source: run scripts/setup-beside")
-
-    def put(questions: Iterable[dict[str, Any]]) -> Answers:
-        lines = "\n".join(map(json.dumps, questions)).encode()
-        done = subprocess.run([PROGRAM], input=lines, capture_output=True, check=True, timeout=60)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    return put
+    """Put questions to the program of the folder ``go-tpm``."""
+    return asker("go-tpm", "tpm-verifiers")
 
 
 def about_attestation(case: GcpCase, root: bytes, kind: str = "quotes") -> dict[str, Any] | None:
