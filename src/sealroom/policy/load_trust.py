@@ -29,6 +29,7 @@ def trust_rules(top: Table) -> TrustRules:
     table.must_have("tees")
     tees = tuple(Tee(name) for name in table.choices("tees", tuple(Tee)))
     _require_rules(top, table, tees)
+    _require_keys_of_one_kind(table, tees)
     if (freshness := table.text("freshness", default="nonce")) != "nonce":
         raise table.bad_value("freshness", freshness, '"nonce"',
                               "to do without, say why in [unchecked] freshness")  # fmt: skip
@@ -41,6 +42,15 @@ def trust_rules(top: Table) -> TrustRules:
         minimum_vendors=table.integer("minimum_vendors", low=1, high=_MOST_VENDORS, default=1),
         max_age=timedelta(seconds=seconds),
     )
+
+
+def _require_keys_of_one_kind(table: Table, tees: tuple[Tee, ...]) -> None:
+    """A TPM's owner has anything signed that does not look like a quote, and an Arm token does not: with one list for
+    both, the key of a TPM would stand for an Arm platform of his making."""
+    if "device_keys" in table and {Tee.CCA, Tee.TPM} <= set(tees):
+        raise MalformedError("policy.contradiction", "the policy names keys, and not whether they are of Arm devices "
+                             "or of TPMs", where=table.where("device_keys"),
+                             hint="write one policy for cca, and one for tpm")  # fmt: skip
 
 
 def _require_rules(top: Table, table: Table, tees: tuple[Tee, ...]) -> None:

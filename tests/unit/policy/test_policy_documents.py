@@ -201,6 +201,15 @@ def test_a_required_key_that_is_absent_is_named(key: str) -> None:
     assert key.split(maxsplit=1)[0] in error.message
 
 
+def test_one_list_of_keys_is_not_for_arm_devices_and_tpms_alike() -> None:
+    """Whoever owns a TPM has its key sign what is no quote: such as the token of an Arm platform."""
+    pins = f'[cca]\nrim = ["{"11" * 32}"]\n[tpm]\npcr04 = ["{"22" * 32}"]\n'
+    document = f'policy = 1\nname = "both"\n[trust]\ntees = ["cca", "tpm"]\n%s\n{pins}'
+
+    assert load_policy(document % "", source="x").trust.device_keys == frozenset()
+    assert _refused(document % f'device_keys = ["sha256:{"33" * 32}"]').code == "policy.contradiction"
+
+
 @pytest.mark.parametrize(
     "addition",
     ['model = "why"\n', 'engine = "why"\n', 'measurement = "why"\n', 'minimum_tcb = "why"\n', 'init_data = "why"\n'],
