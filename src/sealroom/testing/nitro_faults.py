@@ -159,6 +159,7 @@ def signature_faults(bench: Bench) -> Iterator[NitroCase]:
         "with a byte more": right + b"\0", "r and s in the wrong order": s + r, "in DER": as_der,
         "r zero": bytes(48) + s, "s zero": r + bytes(48),
         "by another key": raw_signature(new_key(), signed_bytes(payload)),
+        "with a zero between its halves": right[:48] + b"\0" + right[48:],
         "over the payload alone": raw_signature(key, payload),
         "over other data beside it": raw_signature(key, encode_cbor(["Signature1", ES384, b"x", payload])),
         "as of a COSE_Sign": raw_signature(key, encode_cbor(["Signature", ES384, b"", b"", payload])),

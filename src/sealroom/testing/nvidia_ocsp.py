@@ -47,6 +47,8 @@ class OcspForm:
     response_status: int = 0
     kind: str = _BASIC
     answers: int = 1
+    version: bytes = b""
+    """In front of all that is signed; version 1 is the one that is not written."""
 
 
 def mint_ocsp(form: OcspForm, key: ec.EllipticCurvePrivateKey, *, responder: bytes | None = None) -> bytes:
@@ -62,6 +64,7 @@ def mint_ocsp(form: OcspForm, key: ec.EllipticCurvePrivateKey, *, responder: byt
     issuer = read_certificate(form.issuer)
     by = issuer if responder is None else read_certificate(responder)
     body = der.sequence(
+        form.version,
         der.element(0xA1, by.subject.der),
         der.generalized_time(form.window.not_before),
         der.sequence(*[_single(form, issuer)] * form.answers),

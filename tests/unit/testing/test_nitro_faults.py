@@ -43,6 +43,17 @@ def test_each_case_has_a_name_of_its_own():
     assert len(FAULTS) > 150
 
 
+def test_registers_of_an_instance_have_names_of_their_own():
+    """Its software extends most of them: under an enclave's names, anybody's instance could pass for an enclave."""
+    machine = NitroMachine.create(vendor=NitroVendor.create(), is_nitro_tpm=True)
+    guest = SimulatedNitro(machine=machine, clock=lambda: AT)
+    roots = TrustRoots(insecure_simulated=frozenset({guest.root_fingerprint}))
+    raw = guest.collect(bytes(64)).raw
+    claims = nitro.claims(nitro.verify(nitro.parse(raw), roots=roots, collateral=Collateral(items={}), at=AT))
+    assert {name.rstrip("0123456789") for name in claims.measurements} == {"nitrotpm_pcr"}
+    assert (claims.details["document"], claims.hardware_model) == ("nitro-tpm", "NitroTPM")
+
+
 def test_what_can_not_be_simulated():
     with pytest.raises(MisuseError, match=r"simulated\.report-data"):
         SimulatedNitro().collect(bytes(63))

@@ -247,6 +247,25 @@ def test_an_issuer_of_the_same_name_with_another_key_is_another(desk, gpu):
     assert desk.code(desk.sign(desk.builder(issuer=namesake))) == "nvidia.ocsp-other-certificate"
 
 
+def test_an_issuer_with_the_same_key_under_another_name_is_another(desk, gpu):
+    form = replace(read_form(gpu), public_key=desk.issuer.key.public_key(), subject="another name")
+    renamed = mint_certificate(form, gpu.vendor.identity(gpu.family))
+    assert read_certificate(renamed).public_key == read_certificate(desk.issuer_certificate).public_key
+    assert desk.code(minted(desk, issuer=renamed)) == "nvidia.ocsp-other-certificate"
+
+
+def test_an_answer_holds_no_longer_than_its_signer(desk):
+    short = Validity(not_before=AT - 2 * DAY, not_after=AT + timedelta(hours=1))
+    status = desk.verify(desk.with_form(replace(desk.form, validity=short)))
+    assert status.validity == Validity(not_before=AT - DAY, not_after=short.not_after)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_answer_of_another_version_is_refused_and_so_is_one_that_says_what_goes_without_saying(desk, number):
+    assert desk.verify(minted(desk)).state is OcspState.GOOD
+    assert desk.code(minted(desk, version=der.element(0xA0, der.integer(number)))) == "nvidia.ocsp"
+
+
 def read_form(gpu):
     from sealroom.testing.nvidia_certificates import provisioner_form
 
