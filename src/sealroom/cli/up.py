@@ -33,7 +33,7 @@ from sealroom.policy import appraisal_as_dict, render_appraisal
 from sealroom.testing.machines import DEFAULT_KIND, WAYS, kind_named
 from sealroom.verifier import AttestedRoom
 
-__all__ = ["register", "up"]
+__all__ = ["register", "up", "words_to_chat"]
 
 _DEFAULT_PORT = 8642
 _HELP_PORT = "Port of the local OpenAI endpoint; 0 takes a free one."
@@ -211,6 +211,11 @@ async def _announced(state: State, facts: dict[str, str]) -> AsyncIterator[None]
         state.endpoint.unlink(missing_ok=True)
 
 
+def words_to_chat(endpoint: str, state: State) -> str:
+    """What follows ``sealroom``: by itself ``chat`` looks into the usual folder alone."""
+    return "chat" if state.folder == default_state_folder() else f"chat --endpoint {endpoint}"
+
+
 def _how_to_talk(endpoint: str, model: str, system: EmbeddedSystem) -> str:
     sealroom = program()
     return f"""\
@@ -220,7 +225,7 @@ room      {system.room_url}
 policy    {system.policy_file}
 
 talk to it
-  {sealroom} chat
+  {sealroom} {words_to_chat(endpoint, system.state)}
   curl {endpoint}/v1/chat/completions -H 'content-type: application/json' \\
        -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
   python  openai.OpenAI(base_url="{endpoint}/v1", api_key="unused")
