@@ -16,7 +16,16 @@ from typing import TypeAlias
 
 from sealroom.errors import MalformedError, MisuseError
 
-__all__ = ["CborKey", "CborValue", "Tagged", "cbor_head", "encode_cbor", "read_cbor", "read_cbor_prefix"]
+__all__ = [
+    "CborKey",
+    "CborValue",
+    "Tagged",
+    "cbor_head",
+    "encode_cbor",
+    "is_encoding",
+    "read_cbor",
+    "read_cbor_prefix",
+]
 
 MAX_DEPTH = 16
 MAX_ITEMS = 4096
@@ -73,6 +82,18 @@ def encode_cbor(value: CborValue) -> bytes:
     parts: list[bytes] = []
     _write(value, parts)
     return b"".join(parts)
+
+
+def is_encoding(raw: bytes, value: CborValue) -> bool:
+    """Whether ``raw`` is what `encode_cbor` writes for ``value``; compared part by part, nothing large is made."""
+    parts: list[bytes] = []
+    _write(value, parts)
+    at = 0
+    for part in parts:
+        if not raw.startswith(part, at):
+            return False
+        at += len(part)
+    return at == len(raw)
 
 
 def _write(value: CborValue, parts: list[bytes]) -> None:

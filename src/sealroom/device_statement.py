@@ -22,9 +22,9 @@ MAX_DEVICES = 64
 MAX_COLLATERAL = 16
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _ITEM = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SHA256, _DIGEST_SIZE = "sha256:", 71
 _MEMBERS = frozenset({"name", "tee", "evidence", "collateral"})
-_DEVICE_TEES = (Tee.NVIDIA,)
+_DEVICE_TEES: Mapping[str, Tee] = {Tee.NVIDIA.value: Tee.NVIDIA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,23 +95,29 @@ def _read_device(entry: Any, where: str) -> DeviceStatement:
         raise _bad(where, entry, f"an object with {', '.join(sorted(_MEMBERS))}")
     if not isinstance(entry["name"], str) or not _NAME.fullmatch(entry["name"]):
         raise _bad(f"{where}.name", entry["name"], "a lower-case letter, then letters, digits and hyphens")
-    if entry["tee"] not in _DEVICE_TEES:
+    tee = _DEVICE_TEES.get(entry["tee"]) if isinstance(entry["tee"], str) else None
+    if tee is None:
         raise _bad(f"{where}.tee", entry["tee"], ", ".join(_DEVICE_TEES))
     items = entry["collateral"]
     if not isinstance(items, dict) or len(items) > MAX_COLLATERAL or not all(map(_ITEM.fullmatch, items)):
         raise _bad(f"{where}.collateral", items, f"an object of at most {MAX_COLLATERAL} named digests")
     return DeviceStatement(
         name=entry["name"],
-        tee=Tee(entry["tee"]),
+        tee=tee,
         evidence=_read_digest(entry["evidence"], where, "evidence"),
         collateral={name: _read_digest(digest, where, "collateral", name) for name, digest in items.items()},
     )
 
 
 def _read_digest(value: Any, *where: str) -> bytes:
-    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise _bad(".".join(where), value, "sha256: and 64 hexadecimal digits, lower case")
-    return bytes.fromhex(value[7:])
+    if isinstance(value, str) and len(value) == _DIGEST_SIZE and value.startswith(_SHA256):
+        try:
+            digest = bytes.fromhex(value[len(_SHA256) :])
+        except ValueError:
+            digest = b""
+        if digest.hex() == value[len(_SHA256) :]:  # one way to write it
+            return digest
+    raise _bad(".".join(where), value, "sha256: and 64 hexadecimal digits, lower case")
 
 
 def _bad(where: str, got: object, expected: str) -> MalformedError:

@@ -6,6 +6,7 @@ Each arrow is one function, and only that function can make what stands on its r
 wants a warrant, and `tests/unit/test_trust_chain.py` proves that no other module holds it. RFC 9334 names throughout.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime
@@ -63,7 +64,7 @@ class Warrant:
 
     def covers(self, made: object) -> None:
         """Raise `MisuseError` unless this warrant is for the type of ``made``."""
-        if self._for not in {base.__name__ for base in type(made).__mro__}:
+        if self._for not in [base.__name__ for base in type(made).__mro__]:
             raise MisuseError("evidence.no-warrant", f"a {type(made).__name__} can not be made here")
 
 
@@ -110,9 +111,25 @@ class Collateral:
     """
 
     items: Mapping[str, bytes] = field(repr=False)
+    _digests: dict[str, bytes] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "items", MappingProxyType(dict(self.items)))
+
+    @classmethod
+    def of_digested(cls, items: Mapping[str, bytes], digests: Mapping[str, bytes]) -> "Collateral":
+        """For whoever has computed the SHA-256 of these very items already: what is remembered is found by them."""
+        made = cls(items=items)
+        made._digests.update(digests)
+        return made
+
+    def digest(self, name: str) -> bytes | None:
+        """SHA-256 of the item called ``name``; None if there is none."""
+        if name not in self.items:
+            return None
+        if name not in self._digests:
+            self._digests[name] = hashlib.sha256(self.items[name]).digest()
+        return self._digests[name]
 
     def require(self, name: str) -> bytes:
         """The item called ``name``; its absence is a refusal, never a skip."""

@@ -61,7 +61,6 @@ _EXTENSION_TAGS = {(OBJECT_IDENTIFIER, OCTET_STRING), (OBJECT_IDENTIFIER, BOOLEA
 """Of an extension's parts."""
 _TBS = (CONTEXT_0, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE)
 _TBS_TAGS = {_TBS, (*_TBS, CONTEXT_3)}
-_make = tuple.__new__
 _BOOLEAN_TRUE = b"\x01\x01\xff"
 """What makes an extension critical."""
 
@@ -204,7 +203,7 @@ def read_crl(raw: bytes) -> RevocationList:
 
 def forget() -> None:
     """Drop what is remembered of certificates and lists read before: for measurements of the cold case."""
-    for remembered in (_certificate, _crl, _name, _revoked, _require_time, _require_plain_entry):
+    for remembered in (_certificate, _crl, _extension, _name, _revoked, _require_time, _require_plain_entry):
         remembered.cache_clear()
 
 
@@ -309,16 +308,22 @@ def _extensions(explicit: Element | None) -> Mapping[str, Extension]:
 def _extension_list(extensions: Element | None) -> Mapping[str, Extension]:
     found: dict[str, Extension] = {}
     for tag, content in () if extensions is None else read_parts(extensions.content):
-        parts = read_parts(content)
-        if tag != SEQUENCE or tuple([part for part, _ in parts]) not in _EXTENSION_TAGS:
-            raise MalformedError("x509.der", "an extension is not in the form that it has to have",
-                                 got=content[:16].hex())  # fmt: skip
-        oid = dotted(parts[0][1])
+        oid, extension = _extension(tag, content)
         if oid in found:
             raise MalformedError("x509.repeated-extension", "an extension stands twice in one structure", got=oid)
-        critical = len(parts) == 3 and Element(*parts[1], b"").boolean()
-        found[oid] = _make(Extension, (critical, parts[-1][1]))
+        found[oid] = extension
     return MappingProxyType(found)
+
+
+@lru_cache(maxsize=256)
+def _extension(tag: int, content: bytes) -> tuple[str, Extension]:
+    """Certificates of one chain have many in common."""
+    parts = read_parts(content)
+    if tag != SEQUENCE or tuple([part for part, _ in parts]) not in _EXTENSION_TAGS:
+        raise MalformedError("x509.der", "an extension is not in the form that it has to have",
+                             got=content[:16].hex())  # fmt: skip
+    critical = len(parts) == 3 and Element(*parts[1], b"").boolean()
+    return dotted(parts[0][1]), Extension(critical, parts[-1][1])
 
 
 @lru_cache(maxsize=256)

@@ -1,5 +1,6 @@
 """Nothing of another machine, or of another time, can be put among the devices of a room."""
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,8 +8,11 @@ import pytest
 from device_room import NVIDIA, STATEMENT, DeviceRoom
 
 from sealroom.collateral import EvidenceBundle
+from sealroom.collateral.bundle import parse_bundle
+from sealroom.collateral.devices import devices_of
 from sealroom.errors import SealroomError, UnverifiedError
 from sealroom.evidence import Collateral, CollectedEvidence
+from sealroom.statement import parse_statement
 from sealroom.testing.dcap import DcapPlatform
 from sealroom.testing.nvidia import GpuMachine
 from sealroom.testing.nvidia_cases import AT
@@ -48,6 +52,19 @@ def test_eight_gpus_and_four_switches_are_one_room(room: DeviceRoom, honest: Evi
         "nvidia.count",
         "nvidia.topology",
     } <= asked
+
+
+def test_what_a_verdict_is_found_by_is_made_of_the_bytes_that_came(honest: EvidenceBundle) -> None:
+    """Of changed collateral it is another one, however the change was made."""
+    read = parse_bundle(honest.encode())
+    for collected in devices_of(read, parse_statement(read.statement)).values():
+        collateral = collected.collateral
+        assert {name: collateral.digest(name) for name in collateral.items} == {
+            name: hashlib.sha256(value).digest() for name, value in collateral.items.items()
+        }
+        changed = replace(collateral, items={**collateral.items, "cert_chain": b"other"})
+        assert changed.digest("cert_chain") == hashlib.sha256(b"other").digest()
+        assert changed.digest("nothing") is None
 
 
 def test_a_device_that_is_put_in_is_refused(room: DeviceRoom, honest: EvidenceBundle) -> None:

@@ -8,10 +8,10 @@ included, and judge it afterwards; this one stops at the first byte that can not
 from typing import TypeAlias, cast
 
 from sealroom.cbor import CborValue as AnyCborValue
-from sealroom.cbor import cbor_head, encode_cbor
+from sealroom.cbor import cbor_head, encode_cbor, is_encoding
 from sealroom.errors import MalformedError
 
-__all__ = ["MAX_DEPTH", "CborValue", "decode", "encode"]
+__all__ = ["MAX_DEPTH", "CborValue", "decode", "encode", "is_encoding_of"]
 
 CborValue: TypeAlias = "int | bytes | str | list[CborValue] | dict[str, CborValue]"
 
@@ -20,12 +20,17 @@ MAX_DEPTH = 3
 
 _LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 """The least number that each longer form of a head is for."""
-_UINT, _BYTES, _TEXT, _ARRAY, _MAP = 0, 2, 3, 4, 5
+_BYTES, _MAP = 2, 5
 
 
 def encode(value: CborValue) -> bytes:
     """The one encoding of ``value``."""
     return encode_cbor(cast("AnyCborValue", value))
+
+
+def is_encoding_of(raw: bytes, value: CborValue) -> bool:
+    """Whether ``raw`` is the one encoding of ``value``."""
+    return is_encoding(raw, cast("AnyCborValue", value))
 
 
 def decode(raw: bytes) -> CborValue:
@@ -44,18 +49,28 @@ def decode(raw: bytes) -> CborValue:
 def _value(raw: bytes, start: int, depth: int) -> tuple[CborValue, int]:
     """The value that begins at ``start``, and where it ends; every length is checked against what is left before
     anything is built."""
-    major, number, at = _head(raw, start)
-    if major in {_BYTES, _TEXT}:
-        end = at + number
-        if end > len(raw):
-            raise _truncated(at, number, len(raw) - at)
-        return (raw[at:end] if major == _BYTES else _text(raw[at:end], start)), end
-    if major == _UINT:
-        return number, at
-    if major not in {_ARRAY, _MAP}:
-        raise MalformedError("cbor.unexpected-type", "a CBOR type that this format does not use", where=hex(start),
-                             got=f"initial byte {raw[start]:#04x}",
-                             expected="an unsigned integer, bytes, text, an array or a map")  # fmt: skip
+    if start < len(raw) and (number := raw[start] & 0x1F) < 24:  # as most heads are
+        major, at = raw[start] >> 5, start + 1
+    else:
+        major, number, at = _head(raw, start)
+    match major:
+        case 0:
+            return number, at
+        case 2 | 3:
+            end = at + number
+            if end > len(raw):
+                raise _truncated(at, number, len(raw) - at)
+            return (raw[at:end] if major == _BYTES else _text(raw[at:end], start)), end
+        case 4 | 5:
+            return _nested(raw, start, (major, number, at), depth)
+    raise MalformedError("cbor.unexpected-type", "a CBOR type that this format does not use", where=hex(start),
+                         got=f"initial byte {raw[start]:#04x}",
+                         expected="an unsigned integer, bytes, text, an array or a map")  # fmt: skip
+
+
+def _nested(raw: bytes, start: int, head: tuple[int, int, int], depth: int) -> tuple[CborValue, int]:
+    """The array or map whose ``head`` stands at ``start``."""
+    major, number, at = head
     if depth >= MAX_DEPTH:
         raise MalformedError("cbor.too-deep", "the value is nested too deeply", where=hex(start),
                              expected=f"at most {MAX_DEPTH} levels")  # fmt: skip

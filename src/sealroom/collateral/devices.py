@@ -53,4 +53,6 @@ def _collected(bundle: EvidenceBundle, stated: DeviceStatement) -> CollectedEvid
                                   where=f"{stated.name}, {name}", got="nothing with that digest",
                                   expected=f"sha256:{wanted.hex()}")  # fmt: skip
         items[name] = bundle.endorsements[wanted]
-    return CollectedEvidence(tee=device.tee, raw=device.raw, collateral=Collateral(items=items))
+    # an endorsement is found by its digest, which the bundle's reader has computed
+    collateral = Collateral.of_digested(items, stated.collateral)
+    return CollectedEvidence(tee=device.tee, raw=device.raw, collateral=collateral)

@@ -5,16 +5,14 @@ the same as a fresh one as long as the key holds all the bytes and anchors, and 
 Refusals are not remembered: they cost little, and a stranger could push out what is worth keeping.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
 from sealroom.evidence import Collateral, TrustRoots, Validity
 
-__all__ = ["Remembered", "digest_of", "forget_verdicts", "key_of"]
+__all__ = ["Remembered", "forget_verdicts", "key_of"]
 
 
 class _Verdict(Protocol):
@@ -66,16 +64,6 @@ def forget_verdicts() -> None:
     """Drop every verdict that is remembered anywhere: for measurements of the cold case."""
     for memory in _MEMORIES:
         memory.forget()
-    digest_of.cache_clear()
-
-
-@lru_cache(maxsize=8)
-def digest_of(raw: bytes) -> bytes:
-    """SHA-256, to stand for ``raw`` in a key that is kept: so a memory's size does not depend on who filled it.
-
-    That of the last few is kept by the bytes themselves, since all devices of a bundle share their collateral.
-    """
-    return hashlib.sha256(raw).digest()
 
 
 _MEMORIES: list[Remembered[Any]] = []

@@ -43,10 +43,11 @@ def compare_with_rims(
             ``nvidia.measurement-mismatch``: a value is not the released one.
     """
     found = {
-        kind: verify_rim(collateral.items[item], anchors=frozenset(RIM_ROOTS) | roots.insecure_simulated, at=at)
+        kind: verify_rim(collateral.items[item], anchors=frozenset(RIM_ROOTS) | roots.insecure_simulated, at=at,
+                         digest=collateral.digest(item))
         for kind, item in (("driver", "driver_rim"), ("vbios", "vbios_rim"))
         if item in collateral.items
-    }
+    }  # fmt: skip
     driver, vbios = found.get("driver"), found.get("vbios")
     facts, compared = facts_of(report, device), 0
     for kind, rim in found.items():

@@ -6,7 +6,6 @@ They never end (notAfter is the end of the year 9999), so that freshness comes f
 from OCSP (`ocsp`), which has no answer for the leaf.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,7 +89,7 @@ def verify_device(collateral: Collateral, *, roots: TrustRoots, at: datetime) ->
     """
     require_aware(at)
     pem, anchors = collateral.require("cert_chain"), frozenset(NVIDIA_ROOTS) | roots.insecure_simulated
-    return _REMEMBERED.answer((hashlib.sha256(pem).digest(), anchors), at, lambda: _verify(pem, anchors, at))
+    return _REMEMBERED.answer((collateral.digest("cert_chain"), anchors), at, lambda: _verify(pem, anchors, at))
 
 
 def _verify(pem: bytes, anchors: frozenset[bytes], at: datetime) -> DeviceIdentity:

@@ -58,9 +58,7 @@ def check_revocation(chains: Sequence[Sequence[Certificate]], collateral: Collat
             certificate was withdrawn.
     """
     # made from the answers, from the certificates that they are about, and from time through windows alone
-    raw = collateral.items.get("ocsp")
-    key = (None if raw is None else hashlib.sha256(raw).digest(),
-           *(tuple(certificate.fingerprint for certificate in chain) for chain in chains))  # fmt: skip
+    key = (collateral.digest("ocsp"), *(tuple(certificate.fingerprint for certificate in chain) for chain in chains))
     return _REMEMBERED.answer(key, at, lambda: _check(chains, stapled_answers(collateral), at))
 
 

@@ -3,6 +3,7 @@
 `read_rim` reads and proves nothing; `verify_rim` is the only way to a `VerifiedRim`.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TypeAlias
 
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Validity
-from sealroom.tees._remembered import Remembered, digest_of
+from sealroom.tees._remembered import Remembered
 from sealroom.tees.nvidia.rim_signature import RimSignature, holds, read_signature, reference_holds
 from sealroom.tees.nvidia.xml_tree import XmlElement, XmlShape, read_xml
 from sealroom.x509_chain import VerifiedChain, verify_certificates
@@ -93,7 +94,7 @@ def rim_certificates(raw: bytes) -> tuple[bytes, ...]:
     return tuple(read_signature(read_xml(raw)).certificates)
 
 
-def verify_rim(raw: bytes, *, anchors: frozenset[bytes], at: datetime) -> VerifiedRim:
+def verify_rim(raw: bytes, *, anchors: frozenset[bytes], at: datetime, digest: bytes | None = None) -> VerifiedRim:
     """Verify that ``raw`` is a RIM under one of ``anchors``, and valid at ``at``.
 
     1. Well-formed, without document type, entities or instructions; within its limits.
@@ -102,11 +103,17 @@ def verify_rim(raw: bytes, *, anchors: frozenset[bytes], at: datetime) -> Verifi
     4. The certificates lead to an anchor, each in its window at ``at``: signers live about two years.
     5. The values: each index once, at least one active.
 
+    Args:
+        raw: untrusted.
+        anchors: SHA-256 of the DER of roots.
+        at: the time to verify at, timezone-aware.
+        digest: SHA-256 of ``raw``, by whoever has computed it already.
+
     Raises:
         MalformedError: ``nvidia.rim-*``.
         UnverifiedError: ``nvidia.rim-reference-digest``, ``nvidia.rim-signature``, ``x509.*``.
     """
-    key = (digest_of(raw), anchors)
+    key = (digest or hashlib.sha256(raw).digest(), anchors)
     return _REMEMBERED.answer(key, at, lambda: _verify(raw, anchors, at))
 
 

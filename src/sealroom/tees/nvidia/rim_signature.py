@@ -61,8 +61,8 @@ def read_signature(root: XmlElement) -> RimSignature:
     ):
         raise _shape("exactly one signature, directly under the root", len(found))
     signature = found[0]
-    others = [inner.shape for other in root.elements if other is not signature for inner in other.all()]
-    if root.name.startswith(_DS) or any(shape.name.startswith(_DS) for shape in others):
+    names = {inner.shape.name for other in root.elements if other is not signature for inner in other.all()}
+    if any(name.startswith(_DS) for name in (root.name, *names)):
         raise _shape("nothing of a signature elsewhere", None)
     signed_info, value, key_info = _children(signature, "SignedInfo", "SignatureValue", "KeyInfo")
     return RimSignature(

@@ -4,14 +4,12 @@ A device says the same of itself each time but for two nonces and a signature. S
 once for a device and a time, and the signature is what each report is asked for (`verify`).
 """
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sealroom.errors import UnverifiedError
 from sealroom.evidence import Collateral, TrustRoots, Validity
-from sealroom.tees._remembered import Remembered, digest_of
+from sealroom.tees._remembered import Remembered
 from sealroom.tees.nvidia.appraisal import ReferenceVerdict, compare_with_rims
 from sealroom.tees.nvidia.certificates import DeviceIdentity
 from sealroom.tees.nvidia.layout import NvidiaEvidence, NvidiaReport
@@ -19,11 +17,8 @@ from sealroom.tees.nvidia.revocation import Revocation, check_revocation
 
 __all__ = ["Standing", "judge_standing", "remembered_standing"]
 
-_ITEMS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
-    ("cert_chain", lambda raw: hashlib.sha256(raw).digest()), ("ocsp", lambda raw: hashlib.sha256(raw).digest()),
-    ("driver_rim", digest_of), ("vbios_rim", digest_of),
-)  # fmt: skip
-"""Of the collateral, what a verdict is made from, and its digest: all devices of a bundle share reference values."""
+_ITEMS = ("cert_chain", "driver_rim", "vbios_rim", "ocsp")
+"""Of the collateral, what a verdict is made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,12 +80,7 @@ def judge_standing(
 
 def _key(evidence: NvidiaEvidence, roots: TrustRoots, collateral: Collateral) -> tuple[object, ...]:
     """Everything but the time that a standing is made from; time counts through windows alone."""
-    items = collateral.items
-    return (
-        evidence.unchanging,
-        roots.insecure_simulated,
-        *[digest(items[name]) if name in items else None for name, digest in _ITEMS],
-    )
+    return (evidence.unchanging, roots.insecure_simulated, *map(collateral.digest, _ITEMS))
 
 
 def _require_fwid(evidence: NvidiaEvidence, device: DeviceIdentity) -> None:

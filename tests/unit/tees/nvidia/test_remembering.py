@@ -14,8 +14,9 @@ from sealroom import x509_chain
 from sealroom.errors import SealroomError
 from sealroom.evidence import Collateral, TrustRoots
 from sealroom.tees import nvidia
-from sealroom.tees._remembered import Remembered, digest_of
+from sealroom.tees._remembered import Remembered
 from sealroom.tees.nvidia import certificates, layout, ocsp_response, revocation, rim, standing
+from sealroom.testing.nvidia import SimulatedGpu
 from sealroom.testing.nvidia_cases import AT, NONCE
 from sealroom.testing.nvidia_ocsp import GOOD, UNKNOWN
 
@@ -126,6 +127,19 @@ def test_a_part_of_another_device_is_not_taken_for_it(part, honest, roots, switc
     assert "revocation_not_checked" in verdict.flags if part == "ocsp" else isinstance(verdict, str)
 
 
+@pytest.mark.parametrize("family", ["hopper", "ls10"])
+def test_answers_that_were_found_good_of_one_device_say_nothing_of_another_s_certificates(
+    family, vendor, honest, roots
+):
+    """The same bytes of answers, and another chain: what was remembered is about the chain too."""
+    neighbour = SimulatedGpu.create(family, vendor=vendor)
+    theirs = {"report": neighbour.report(NONCE), **neighbour.items(), "ocsp": honest["ocsp"]}
+    cold = judged_cold(theirs, roots)
+    assert "revocation_not_checked" not in judge(honest, roots).flags
+    assert "revocation_not_checked" in cold.flags
+    assert judged_warm(honest, theirs, roots) == cold
+
+
 def test_other_roots_do_not_profit_from_what_was_remembered(honest, roots):
     judge(honest, roots)
     assert judge(honest, TrustRoots()) == "x509.untrusted-root"
@@ -173,11 +187,10 @@ def test_every_memory_is_bounded_whoever_fills_it(honest, roots):
     for number in range(200):
         judge(honest | {"ocsp": honest["ocsp"] + bytes([number])}, roots)
         judge(honest | {"driver_rim": honest["driver_rim"] + b" " * number}, roots)
-        digest_of(number.to_bytes(2, "big"))
     for memory in (certificates._REMEMBERED, revocation._REMEMBERED, rim._REMEMBERED, standing._REMEMBERED):
         assert len(memory._verdicts) <= 64
-    caches = (layout._said, claims._said, ocsp_response._response, digest_of)
-    assert [cache.cache_info().maxsize for cache in caches] == [64, 64, 64, 8]
+    caches = (layout._said, claims._said, ocsp_response._response)
+    assert [cache.cache_info().maxsize for cache in caches] == [64, 64, 64]
 
 
 def test_the_oldest_goes_first():
