@@ -42,7 +42,8 @@ _SHA384 = "2.16.840.1.101.3.4.2.2"
 _FWID_SIZE = 48
 _PDI_SIZE = 8
 
-_FAMILIES = {"GH100": "hopper", "LS_10": "ls10", "LS10": "ls10"}
+_GENERATIONS = {"GH": "hopper", "GB": "blackwell"}
+"""Of GPUs, by how the name of a chip begins; a switch is called by its own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class DeviceIdentity:
     @property
     def is_switch(self) -> bool:
         """Whether it is an NVLink switch and no GPU."""
-        return self.architecture == "ls10"
+        return self.architecture.startswith("ls")
 
 
 _REMEMBERED: Remembered[DeviceIdentity] = Remembered(64)
@@ -133,9 +134,8 @@ def _require_p384(certificate: Certificate) -> None:
 
 def _architecture(brom: Certificate) -> str:
     family = brom.subject.common_name.split(" ")[0]
-    if family.startswith("GB"):
-        return "blackwell"
-    return _FAMILIES.get(family, family.lower() or "unknown")
+    known = next((name for start, name in _GENERATIONS.items() if family.startswith(start)), None)
+    return known or family.lower().replace("_", "") or "unknown"
 
 
 def _pdi(brom: Certificate) -> bytes | None:

@@ -38,7 +38,7 @@ class ReportFacts:
     def driver_rim_id(self) -> str:
         """Under which name NVIDIA's service has the driver's values."""
         if self.family.startswith("GH"):
-            return f"NV_GPU_DRIVER_{self.family}_{self.driver_version}"
+            return f"NV_GPU_DRIVER_GH100_{self.driver_version}"
         return f"NV_GPU_CC_DRIVER_{(self.chip_info or 'GB100').upper()}_{self.driver_version}"
 
     @property
