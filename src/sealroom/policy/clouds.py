@@ -40,6 +40,7 @@ GCP_FLAGS: Mapping[str, Flag] = {
 """Every flag of the clouds' claims, but those that checks of their own are about."""
 _JUDGED = frozenset({"token", "not_stable"})
 _IMAGE = "image_digest"
+_SAID_BY_TOKENS = frozenset({"issuer", "attestation_type", "compliance"})
 
 
 def azure_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
@@ -53,7 +54,9 @@ def azure_checks(policy: Policy, claims: Claims) -> Iterator[Check]:
         yield from _pcrs(policy, "azure-vtpm", rules.pcrs, claims)
     else:
         yield from measurements(policy, "azure-vtpm", rules.pcrs, claims)
-    yield from _words("azure-vtpm", rules.words, claims)
+    # where both kinds are taken, what tokens alone say is asked of tokens alone
+    unsaid = _SAID_BY_TOKENS if kind == QUOTE and MAA in rules.kind else frozenset()
+    yield from _words("azure-vtpm", {name: rules.words[name] for name in rules.words if name not in unsaid}, claims)
 
 
 def gcp_checks(policy: Policy, claims: Claims) -> Iterator[Check]:

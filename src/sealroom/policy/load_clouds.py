@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from sealroom.errors import MalformedError
 from sealroom.policy.document import Table
 from sealroom.policy.load_snp import snp_rules
 from sealroom.policy.load_tdx import tdx_rules
@@ -32,13 +33,21 @@ _INNER: Mapping[str, Callable[[Table, Scope], SnpRules | TdxRules]] = {"snp": sn
 def azure_rules(top: Table, scope: Scope) -> AzureRules:
     """Read ``[azure-vtpm]``.
 
+    Whoever sets up a provider of Azure's service writes its policy, and with it what its tokens call compliant, and
+    one key signs for all providers of a region. So a token means something only of a provider that is named.
+
     Raises:
         MalformedError: ``policy.*``.
     """
     table = top.table("azure-vtpm", (*SHARED, "kind", *AZURE_WORDS, *_INNER))
+    kind = table.choices("kind", AZURE_KINDS) or (QUOTE,)
+    if MAA in kind and "issuer" not in table:
+        raise MalformedError("policy.nothing-pinned", "the policy takes tokens of any provider of Azure's service",
+                             where=table.where("issuer"), expected='issuer = ["https://NAME.REGION.attest.azure.net"]',
+                             hint="name the providers whose policy you know: anybody may set one up")  # fmt: skip
     return AzureRules(
         pcrs=pcr_rules(table, scope, AZURE_ALLOWANCES),
-        kind=table.choices("kind", AZURE_KINDS) or (QUOTE,),
+        kind=kind,
         words=_words(table, AZURE_WORDS),
     )
 

@@ -129,7 +129,6 @@ def test_simulated_hardware_inside_is_refused_until_its_root_is_named() -> None:
         (Tee.AZURE_VTPM, 'vm_unique_id = ["v2"]', "azure-vtpm.vm-unique-id-not-accepted"),
         (Tee.AZURE_VTPM, 'vm_unique_id = ["v1"]', None),
         (Tee.AZURE_VTPM, 'issuer = ["not said by a quote"]', "azure-vtpm.issuer-not-accepted"),
-        (Tee.AZURE_VTPM, 'kind = ["maa"]', "azure-vtpm.kind-not-accepted"),
         (Tee.GCP, 'zone = ["z1", "z2"]\nproject_id = ["p1"]', None),
         (Tee.GCP, 'project_id = ["p2"]', "gcp.project-id-not-accepted"),
         (Tee.GCP, 'instance_id = ["17"]', "gcp.instance-id-not-accepted"),
@@ -142,9 +141,8 @@ def test_facts_of_the_cloud_count_where_evidence_says_them(tee: Tee, lines: str,
 
 def test_a_token_of_azures_service_is_taken_only_by_name() -> None:
     open_ = {"unchecked": '[unchecked.azure-vtpm]\nmeasurement = "asked for by [[require]]"'}
-    taken = policy_for(
-        Tee.AZURE_VTPM, '[azure-vtpm]\nkind = ["maa"]\ncompliance = ["azure-compliant-cvm"]\n', **open_
-    )
+    provider = 'kind = ["maa"]\nissuer = ["https://a.attest.azure.net"]\n'
+    taken = policy_for(Tee.AZURE_VTPM, f'[azure-vtpm]\n{provider}compliance = ["azure-compliant-cvm"]\n', **open_)
 
     assert judged(taken, _MAA).accepted
     assert codes(judged(taken, changed(_MAA, flags=frozenset({"token", "not_compliant"}),
@@ -152,6 +150,30 @@ def test_a_token_of_azures_service_is_taken_only_by_name() -> None:
         "azure-vtpm.not-compliant", "azure-vtpm.compliance-not-accepted"]  # fmt: skip
     by_default = policy_for(Tee.AZURE_VTPM, "[azure-vtpm]\n", **open_)
     assert codes(judged(by_default, _MAA)) == ["azure-vtpm.kind-not-accepted"]
+    tokens = policy_for(Tee.AZURE_VTPM, f"[azure-vtpm]\n{provider}[snp]{_SNP}", **open_)
+    assert codes(judged(tokens, _AZURE)) == ["azure-vtpm.kind-not-accepted"]
+    both = provider.replace('"maa"', '"quote", "maa"')
+    either = policy_for(Tee.AZURE_VTPM, f"[azure-vtpm]\n{both}[snp]{_SNP}", **open_)
+    assert judged(either, _AZURE).accepted
+    assert judged(either, _MAA).accepted
+    quotes = policy_for(
+        Tee.AZURE_VTPM, f'[azure-vtpm]\nissuer = ["https://a.attest.azure.net"]\n[snp]{_SNP}', **open_
+    )
+    assert codes(judged(quotes, _AZURE)) == ["azure-vtpm.issuer-not-accepted"]
+
+
+def test_a_token_of_a_provider_that_anybody_may_have_set_up_is_refused() -> None:
+    """Its owner writes its policy, which says what is compliant, and one key signs for all of a region."""
+    open_ = {"unchecked": '[unchecked.azure-vtpm]\nmeasurement = "asked for by [[require]]"'}
+    with pytest.raises(MalformedError) as refused:
+        policy_for(Tee.AZURE_VTPM, '[azure-vtpm]\nkind = ["quote", "maa"]\n', **open_)
+    assert refused.value.code == "policy.nothing-pinned"
+    ours = policy_for(
+        Tee.AZURE_VTPM, '[azure-vtpm]\nkind = ["maa"]\nissuer = ["https://a.attest.azure.net"]\n', **open_
+    )
+    stranger = changed(_MAA, details={"issuer": "https://evil.attest.azure.net"})
+    assert judged(ours, _MAA).accepted
+    assert codes(judged(ours, stranger)) == ["azure-vtpm.issuer-not-accepted"]
 
 
 def test_a_token_of_confidential_space_is_asked_for_its_image_and_its_support() -> None:

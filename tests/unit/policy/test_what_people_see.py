@@ -29,7 +29,8 @@ def test_the_explanation_warns_of_what_a_policy_lets_pass() -> None:
 
 def test_the_explanation_says_that_a_service_s_token_stands_for_the_hardware() -> None:
     document = (
-        'policy = 1\nname = "x"\n[trust]\ntees = ["{0}"]\n[{0}]\nkind = ["{1}"]\n[unchecked]\nmeasurement = "x"\n'
+        'policy = 1\nname = "x"\n[trust]\ntees = ["{0}"]\n[{0}]\nkind = ["{1}"]\nissuer = ["i"]\n'
+        '[unchecked]\nmeasurement = "x"\n'
     )
     for tee, kind, warned in (("azure-vtpm", "maa", True), ("azure-vtpm", "quote", False),
                               ("gcp", "confidential-space", True), ("gcp", "quote", False)):  # fmt: skip

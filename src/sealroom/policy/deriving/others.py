@@ -113,7 +113,10 @@ def _wrapper(
         yield pin("kind", texts([token]), "Takes a token, the word of the cloud's service, in place of evidence. "
                   "Changes with: nothing.", question="a token is the word of a service and no evidence")  # fmt: skip
     for word in words:
-        if word in claims.details:
+        if token == MAA and word == "issuer":
+            yield pin(word, texts([str(claims.details.get(word))]), "Pins the provider of Azure's service, whose "
+                      "owner writes its policy. Changes with: the region.")  # fmt: skip
+        elif word in claims.details:
             yield option(word, texts([str(claims.details[word])]), f"this {word} alone.")
     yield from weakening_entries(claims, flags)
     yield from _unpinned(claims)
