@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sealroom.cli.collateral_intel import File, intel_items
-from sealroom.cli.collateral_others import inside_azure, other_items
+from sealroom.cli.collateral_others import about_the_vtpm, inside_azure, inside_gcp, other_items
 from sealroom.cli.input_files import read_input
 from sealroom.collateral.archive import MAX_ARCHIVE, is_archive, read_archive
 from sealroom.errors import MalformedError, MisuseError
@@ -70,7 +70,19 @@ def _azure(files: Iterator[File], tee: Tee, evidence: bytes) -> dict[str, bytes]
     return items | other_items(iter(logs), tee, evidence)
 
 
-_SORTERS = {Tee.SNP: _amd, Tee.TDX: _intel, Tee.SGX: _intel, Tee.AZURE_VTPM: _azure}
+def _gcp(files: Iterator[File], tee: Tee, evidence: bytes) -> dict[str, bytes]:
+    """What is about the vTPM, and what the hardware inside asks for; of a token the key set."""
+    found = list(files)
+    inside = inside_gcp(evidence)
+    if inside is None:
+        return other_items(iter(found), tee, evidence)
+    ours = about_the_vtpm(found, inside.certificate)
+    rest = iter([file for file in found if file not in ours])
+    items = _SORTERS[inside.tee](rest, inside.tee, inside.report)
+    return items | other_items(iter(ours), tee, evidence)
+
+
+_SORTERS = {Tee.SNP: _amd, Tee.TDX: _intel, Tee.SGX: _intel, Tee.AZURE_VTPM: _azure, Tee.GCP: _gcp}
 
 
 def _files(paths: Sequence[Path]) -> Iterator[File]:

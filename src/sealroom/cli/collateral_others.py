@@ -5,7 +5,8 @@ Sorting decides nothing: what is put into the wrong place here is refused by ver
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cryptography.x509.ocsp import load_der_ocsp_response
 
@@ -13,10 +14,12 @@ from sealroom.cbor import encode_cbor
 from sealroom.cli.collateral_intel import File
 from sealroom.errors import MalformedError, MisuseError, SealroomError
 from sealroom.evidence import Tee
+from sealroom.pem import as_pem
 from sealroom.tees.azure_vtpm.layout import parse as parse_azure
-from sealroom.x509_reader import read_certificates
+from sealroom.tees.gcp.layout import parse as parse_gcp
+from sealroom.x509_reader import Certificate, read_certificates
 
-__all__ = ["ITEMS", "inside_azure", "other_items"]
+__all__ = ["ITEMS", "GcpHardware", "about_the_vtpm", "inside_azure", "inside_gcp", "other_items"]
 
 _LEAST_CHAIN = 3
 """Certificates in the shortest chain of a device; the anchors that lie beside one are single."""
@@ -64,6 +67,16 @@ def _never(_raw: bytes) -> bool:
     return False
 
 
+def _issuers(found: list[bytes]) -> bytes:
+    """One chain out of several files: each certificate once, the root last."""
+    certificates = {one.der: one for raw in found for one in _read(raw)}
+    if len(found) == 1 or not certificates:
+        return b"\n".join(found)
+    return as_pem(
+        *sorted(certificates, key=lambda der: certificates[der].issuer.der == certificates[der].subject.der)
+    )
+
+
 ITEMS: Mapping[Tee, Mapping[str, Callable[[bytes], bool]]] = {
     Tee.NVIDIA: {"cert_chain": _is_chain, "driver_rim": _is_rim(dots=(1, 2)), "vbios_rim": _is_rim(dots=(4,)),
                  "ocsp": _is_ocsp, "jwks": _is_key_set},
@@ -76,7 +89,7 @@ ITEMS: Mapping[Tee, Mapping[str, Callable[[bytes], bool]]] = {
 """By TEE, the items and how a file is known for one; an event log is known by its name alone."""
 _PILES: Mapping[str, Callable[[list[bytes]], bytes]] = {
     "ocsp": lambda found: found[0] if found[0][:1] != b"\x30" else encode_cbor(list(found)),
-    "ak_issuers": b"\n".join,
+    "ak_issuers": _issuers,
 }
 """Items that can be made of several files."""
 
@@ -116,6 +129,40 @@ def inside_azure(evidence: bytes) -> tuple[Tee, bytes] | None:
     return guest.hcl.inner, guest.hcl.hardware_report if guest.hcl.inner is Tee.SNP else guest.td_quote or b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GcpHardware:
+    """What the silicon says inside an attestation of Google's, and the certificate of the vTPM's key around it."""
+
+    tee: Tee
+    report: bytes
+    certificate: bytes
+
+
+def inside_gcp(evidence: bytes) -> GcpHardware | None:
+    """The hardware's own evidence inside Google's; None for a token, without hardware, and for what is none."""
+    try:
+        vtpm = parse_gcp(evidence).vtpm
+    except SealroomError:  # verification will say what is wrong with it
+        return None
+    if vtpm is None or vtpm.hardware is None:
+        return None
+    return GcpHardware(tee=vtpm.hardware.tee, report=vtpm.hardware.raw, certificate=vtpm.certificate)
+
+
+def about_the_vtpm(files: Sequence[File], certificate: bytes) -> list[File]:
+    """Of ``files``, those with an item's name, key sets, and certificates above that of the vTPM's key."""
+    by_file = {file.path: _read(file.raw) for file in files}
+    names = {one.issuer.der for one in _read(certificate)}
+    for _ in by_file:  # each round finds the next issuer at least, or nothing more
+        names |= {one.issuer.der for found in by_file.values() for one in found if one.subject.der in names}
+    above = {path for path, found in by_file.items() if any(one.subject.der in names for one in found)}
+    return [
+        file
+        for file in files
+        if file.path in above or file.path.name.partition(".")[0] in ITEMS[Tee.GCP] or _is_key_set(file.raw)
+    ]
+
+
 def _item_of(file: File, tee: Tee) -> tuple[str | None, bool]:
     stem = file.path.name.partition(".")[0]
     if stem in ITEMS[tee]:
@@ -135,7 +182,11 @@ def _the_one(item: str, files: list[File]) -> bytes:
 
 
 def _certificates(raw: bytes) -> int:
+    return len(_read(raw))
+
+
+def _read(raw: bytes) -> list[Certificate]:
     try:
-        return len(read_certificates(raw))
+        return list(read_certificates(raw))
     except MalformedError:
-        return 0
+        return []
