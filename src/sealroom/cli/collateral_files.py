@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sealroom.cli.collateral_intel import File, intel_items
-from sealroom.cli.collateral_others import about_the_vtpm, inside_azure, inside_gcp, other_items
+from sealroom.cli.collateral_others import about_the_vtpm, inside_azure, inside_gcp, is_self_issued, other_items
 from sealroom.cli.input_files import read_input
 from sealroom.collateral.archive import MAX_ARCHIVE, is_archive, read_archive
 from sealroom.errors import MalformedError, MisuseError
@@ -105,7 +105,7 @@ def _is_crl(raw: bytes) -> bool:
 
 def _sorted(certificates: list[Certificate], lists: list[bytes]) -> dict[str, bytes]:
     leaves = [found for found in certificates if not _is_ca(found)]
-    issuers = sorted((found for found in certificates if _is_ca(found)), key=_is_self_issued)  # the root last
+    issuers = sorted((found for found in certificates if _is_ca(found)), key=is_self_issued)  # the root last
     if len(leaves) > 1 or len(lists) > 1:
         raise MisuseError("cli.ambiguous-collateral", "the collateral holds more than one leaf or revocation list",
                           got=f"{len(leaves)} leaves, {len(lists)} lists",
@@ -123,7 +123,3 @@ def _sorted(certificates: list[Certificate], lists: list[bytes]) -> dict[str, by
 def _is_ca(certificate: Certificate) -> bool:
     constraints = certificate.extensions.get(_BASIC_CONSTRAINTS)
     return constraints is not None and _CA_TRUE in constraints.value
-
-
-def _is_self_issued(certificate: Certificate) -> bool:
-    return certificate.issuer.der == certificate.subject.der

@@ -19,7 +19,7 @@ from sealroom.tees.azure_vtpm.layout import parse as parse_azure
 from sealroom.tees.gcp.layout import parse as parse_gcp
 from sealroom.x509_reader import Certificate, read_certificates
 
-__all__ = ["ITEMS", "GcpHardware", "about_the_vtpm", "inside_azure", "inside_gcp", "other_items"]
+__all__ = ["ITEMS", "GcpHardware", "about_the_vtpm", "inside_azure", "inside_gcp", "is_self_issued", "other_items"]
 
 _LEAST_CHAIN = 3
 """Certificates in the shortest chain of a device; the anchors that lie beside one are single."""
@@ -72,9 +72,12 @@ def _issuers(found: list[bytes]) -> bytes:
     certificates = {one.der: one for raw in found for one in _read(raw)}
     if len(found) == 1 or not certificates:
         return b"\n".join(found)
-    return as_pem(
-        *sorted(certificates, key=lambda der: certificates[der].issuer.der == certificates[der].subject.der)
-    )
+    return as_pem(*(one.der for one in sorted(certificates.values(), key=is_self_issued)))
+
+
+def is_self_issued(certificate: Certificate) -> bool:
+    """As roots are; false comes before true, so that sorting by it puts the root last."""
+    return certificate.issuer.der == certificate.subject.der
 
 
 ITEMS: Mapping[Tee, Mapping[str, Callable[[bytes], bool]]] = {
