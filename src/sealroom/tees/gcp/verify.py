@@ -63,7 +63,8 @@ def verify(
     `pki_token.verify_pki_token`, by Google's root.
 
     The hardware's report names no vTPM and the vTPM no hardware: go-tpm-tools joins them by the nonce alone
-    (client/attest.go), and so does this. That both are of one VM is Google's word.
+    (client/attest.go), and so does this. That both are of one VM is nobody's word: whoever has a plain VM of Google's
+    and confidential hardware elsewhere can ask both. What keeps him out is what a policy asks of each.
 
     Raises:
         MalformedError, UnverifiedError: ``gcp.*``, ``tpm.*``, ``x509.*``, or of the inner TEE: a step does not hold.

@@ -4,6 +4,7 @@ Cold: nothing is remembered. Warm: the honest evidence was just verified, so tha
 """
 
 import importlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -210,3 +211,14 @@ def test_an_answer_that_knows_nothing_counts_as_none(status, checked, flag, gpu,
     for verdict in (judged_cold(parts, roots), judge(parts, roots)):
         assert verdict.details["certificates_checked"] == checked
         assert ("revocation_not_checked" in verdict.flags) is (flag is not None)
+
+
+@pytest.mark.parametrize(("device", "references"), [(True, False), (False, True), (True, True), (False, False)])
+def test_a_verdict_is_simulated_if_anything_in_it_is(device, references, honest, roots):
+    """A genuine device with reference values of one's own making is no genuine verdict."""
+    items = Collateral(items={name: value for name, value in honest.items() if name != "report"})
+    found = nvidia.verify(nvidia.parse(honest["report"]), roots=roots, collateral=items, at=AT).standing
+    made = replace(found, device=replace(found.device, simulated=device),
+                   references=replace(found.references, simulated=references))  # fmt: skip
+    assert found.simulated
+    assert made.simulated is (device or references)
