@@ -127,6 +127,9 @@ def _registers(bench: TpmBench) -> Iterator[TpmCase]:
     log = base64.b64encode(logged_boot(booted, boot())).decode()
     yield bench.case("with the log of its boot", tpm=booted, event_log=log)
     yield bench.case("with its log under the other name", tpm=booted, eventlog=log)
+    without = bench.members(booted, {TpmHash.SHA256: (0, 4, 8)})["tpm_quote"]
+    yield bench.case("with the log of its boot, and no quote of the register that speaks of Secure Boot", tpm=booted,
+                     tpm_quote=without, event_log=log, flags=frozenset({"secure_boot_off"}))  # fmt: skip
     insecure = replace(tpm, pcrs=SoftTpm(key=tpm.key).pcrs)
     log = base64.b64encode(logged_boot(insecure, boot(secure_boot=False))).decode()
     yield bench.case("booted without Secure Boot", tpm=insecure, event_log=log, flags=frozenset({"secure_boot_off"}))
