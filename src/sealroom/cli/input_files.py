@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from string import hexdigits
 
 from sealroom.errors import MalformedError, MisuseError, SealroomError
 
@@ -107,6 +108,8 @@ def parse_hex_option(text: str | None, *, option: str, size: int, least: int | N
     if not least <= len(value) <= size or len(text) != 2 * len(value):
         digits, octets = (f"{low} to {high}" if low != high else f"{high}" for low, high in
                           ((2 * least, 2 * size), (least, size)))  # fmt: skip
+        foreign = next((letter for letter in text if letter not in hexdigits), None)
         raise MisuseError("cli.bad-hex", f"{option} takes {digits} hexadecimal digits",
-                          got=f"{len(text)} characters", expected=f"{octets} bytes")  # fmt: skip
+                          got=f"{len(text)} characters" + (f", {foreign!r} among them" if foreign else ""),
+                          expected=f"{octets} bytes")  # fmt: skip
     return value

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from sealroom.binding import carried
 from sealroom.cli.collateral_files import collateral_from
 from sealroom.collateral import parse_bundle
-from sealroom.errors import MalformedError, MisuseError
+from sealroom.errors import MalformedError, MisuseError, UnverifiedError
 from sealroom.evidence import Appraisal, Tee
 from sealroom.policy import Policy
 from sealroom.statement import RoomStatement, parse_statement
@@ -14,7 +15,10 @@ from sealroom.tees.recognise import recognise
 from sealroom.tees.registry import known_tees
 from sealroom.verifier import appraise_evidence, appraise_room
 
-__all__ = ["Exhibit", "is_bundle", "refuse_options"]
+__all__ = ["REPORT_DATA_SIZE", "Exhibit", "is_bundle", "refuse_options"]
+
+REPORT_DATA_SIZE = 64
+"""Bytes that `collect` takes and most silicon carries; the longest that is compared."""
 
 
 class Exhibit:
@@ -48,13 +52,23 @@ class Exhibit:
         Args:
             policy: what is accepted.
             nonce: that a bundle must answer.
-            report_data: that a bare report must carry.
+            report_data: that a bare report must carry, itself or, where its field is too short for the 64 bytes that
+                `collect` takes, as their SHA-256.
 
         Raises:
             MalformedError, UnverifiedError: as `appraise_room` and `appraise_evidence`.
         """
         if self.is_bundle:
             return appraise_room(self._raw, policy, nonce=nonce, at=self._at)
+        try:
+            return self._report_under(policy, report_data)
+        except UnverifiedError as mismatch:
+            digest = carried(self._tee, report_data) if report_data is not None else b""
+            if len(report_data or b"") != REPORT_DATA_SIZE or mismatch.got != digest.hex():
+                raise
+            return self._report_under(policy, digest)
+
+    def _report_under(self, policy: Policy, report_data: bytes | None) -> Appraisal:
         return appraise_evidence(
             tee=self._tee,
             raw=self._raw,

@@ -8,7 +8,7 @@ import typer
 
 from sealroom.cli.event_log import LARGEST_LOG, LogVerdict, judge_log
 from sealroom.cli.input_files import naming, parse_hex_option, parse_time_option, read_input, read_policy_bytes
-from sealroom.cli.judging import Exhibit, refuse_options
+from sealroom.cli.judging import REPORT_DATA_SIZE, Exhibit, refuse_options
 from sealroom.cli.result_file import ResultFor, ResultForm, order_of
 from sealroom.client.policy_store import reference_files_of
 from sealroom.evidence import Appraisal, Tee
@@ -71,7 +71,7 @@ def verify(  # noqa: PLR0913 - one for each option
     else:
         refuse_options("a bare report answers no nonce; use --report-data", nonce=nonce)
     expected = parse_hex_option(nonce, option="--nonce", size=32)
-    bound = parse_hex_option(report_data, option="--report-data", size=64, least=1)
+    bound = parse_hex_option(report_data, option="--report-data", size=REPORT_DATA_SIZE, least=1)
     with naming(evidence):
         appraisal = exhibit.under(rules, nonce=expected, report_data=bound)
     log = None if event_log is None else judge_log(read_input(event_log, limit=LARGEST_LOG), appraisal.claims)
