@@ -82,7 +82,8 @@ def _topology(rules: NvidiaRules, devices: Sequence[Claims]) -> Check:
         passed=not (twice_or_mixed if open_ else found),
         source="policy: [nvidia] allow" if open_ else "default",
         code="nvidia.topology",
-        fix="send the evidence of all devices of this machine and of no other",
+        fix="send the evidence of all devices of this machine and of no other; for one device's report by itself: "
+        '[nvidia] allow = ["open_topology"]',
     )
 
 
@@ -118,9 +119,9 @@ def _some(compared: object) -> bool:
 
 
 def _mode(rules: NvidiaRules, claims: Claims) -> Check:
-    """Older firmware does not say; that passes only where every mode does."""
+    """Older firmware does not say; that passes only where every mode does. A switch never says: links tell of it."""
     mode = claims.details.get("mode")
-    silent = mode is None and "mode" not in rules.named
+    silent = mode is None and ("mode" not in rules.named or is_switch(claims))
     return asked("nvidia.mode", "not said" if mode is None else str(mode), ", ".join(rules.mode),
                  passed=mode in rules.mode or silent, source=_source(rules, "mode"),
                  fix="set the devices to an accepted confidential-computing mode")  # fmt: skip

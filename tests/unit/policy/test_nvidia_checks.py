@@ -25,8 +25,7 @@ _SWITCH = made(
     Tee.NVIDIA, hardware_model="LS10", device_id=b"\x02", report_data=b"\x0a" * 32,
     flags=frozenset({"protected_pcie"}),
     details={"kind": "switch", "architecture": "ls10", "vbios_version": "96.10.6d.00.01", "ueid": "18",
-             "vbios_rim": "v", "measurements_compared": 8, "pdi": "bb", "own_pdi": "bb", "linked": "aa",
-             "mode": "protected-pcie"},
+             "vbios_rim": "v", "measurements_compared": 8, "pdi": "bb", "own_pdi": "bb", "linked": "aa"},
 )  # fmt: skip
 
 
@@ -142,6 +141,14 @@ def test_links_are_closed_unless_the_policy_leaves_them_open() -> None:
     open_ = _policy(f'{_FLOOR}\nallow = ["open_topology"]')
     assert _judge(open_, linked).accepted
     assert codes(_judge(open_, linked, linked)) == ["nvidia.topology"], "one device twice is no topology"
+
+
+def test_a_switch_says_no_mode_and_machines_with_switches_can_be_held_to_one() -> None:
+    linked = changed(_GPU, flags=frozenset({"protected_pcie"}), details={"linked": "bb", "mode": "protected-pcie"})
+    protected = _policy(f'{_FLOOR}\nmode = ["protected-pcie"]')
+
+    assert _judge(protected, linked, _SWITCH).accepted
+    assert codes(_judge(protected, changed(linked, details={"mode": None}), _SWITCH)) == ["nvidia.mode-not-accepted"]
 
 
 def test_a_switch_is_asked_for_its_own_firmware() -> None:
