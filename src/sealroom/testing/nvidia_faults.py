@@ -127,6 +127,13 @@ def signing_faults(bench: Bench) -> Iterator[NvidiaCase]:
                   for oid, critical, value in gpu.leaf_form().extensions)  # fmt: skip
     cut = _leaf(gpu, replace(gpu.leaf_form(), extensions=short))
     yield bench.case("firmware extension cut off", "x509.der", chain=(cut, *gpu.certificates[1:]))
+    sha384, sha512 = (bytes.fromhex(f"060960864801650304020{number}") for number in (2, 3))
+    renamed = tuple(
+        (oid, critical, value.replace(sha384, sha512)) for oid, critical, value in gpu.leaf_form().extensions
+    )
+    other = _leaf(gpu, replace(gpu.leaf_form(), extensions=renamed))
+    yield bench.case("firmware digest by another algorithm of the same length", "nvidia.fwid-extension",
+                     chain=(other, *gpu.certificates[1:]))  # fmt: skip
 
 
 def certificate_faults(bench: Bench) -> Iterator[NvidiaCase]:

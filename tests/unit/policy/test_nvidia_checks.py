@@ -143,6 +143,15 @@ def test_links_are_closed_unless_the_policy_leaves_them_open() -> None:
     assert codes(_judge(open_, linked, linked)) == ["nvidia.topology"], "one device twice is no topology"
 
 
+def test_one_device_under_two_certificates_is_one_device() -> None:
+    again = changed(_GPU, device_id=b"\x09", details={"ueid": "99"})
+    other = changed(again, details={"pdi": "ff"})
+
+    assert _judge(None, _GPU, other).accepted
+    assert codes(_judge(None, _GPU, again)) == ["nvidia.topology"]
+    assert codes(_judge(_policy(f'{_FLOOR}\nallow = ["open_topology"]'), _GPU, again)) == ["nvidia.topology"]
+
+
 def test_a_switch_says_no_mode_and_machines_with_switches_can_be_held_to_one() -> None:
     linked = changed(_GPU, flags=frozenset({"protected_pcie"}), details={"linked": "bb", "mode": "protected-pcie"})
     protected = _policy(f'{_FLOOR}\nmode = ["protected-pcie"]')
