@@ -35,8 +35,16 @@ def derive(
     ] = None,
     at: Annotated[str | None, typer.Option(help="Verify as of this time, such as 2026-11-23T12:00:00Z.")] = None,
     name: Annotated[str, typer.Option(help="The policy's name.")] = "derived",
+    enrolled_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where no vendor's root stands above it: the key of the device, or of the token service, "
+            "sha256: and 64 hex digits; may be repeated."
+        ),
+    ] = None,
     insecure_simulated_root: Annotated[
-        str | None, typer.Option(help="Accept this simulated root, sha256: and 64 hex digits. Proves nothing.")
+        list[str] | None,
+        typer.Option(help="Accept this simulated root, sha256: and 64 hex digits; may be repeated. Proves nothing."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -46,15 +54,18 @@ def derive(
     on stderr. Exit status 0 says that a policy was written, not that anything is acceptable.
     """
     when = parse_time_option(at)
-    roots = _roots(insecure_simulated_root)
+    roots = _fingerprints(insecure_simulated_root, option="--insecure-simulated-root")
+    keys = _fingerprints(enrolled_key, option="--enrolled-key")
     with naming(evidence):
         exhibit = Exhibit(read_input(evidence), at=when, tee=None, collateral=collateral or ())
         if exhibit.is_bundle:
             refuse_options("a bundle brings its own", collateral=collateral)
-        claims = exhibit.under(default_policy(insecure_simulated=roots)).claims
+        verdict = exhibit.under(default_policy(insecure_simulated=roots, keys=keys, keys_of=exhibit.tee))
+    claims = verdict.claims
     notes = {} if event_log is None else _notes(read_input(event_log, limit=LARGEST_LOG), claims)
     statement = exhibit.statement()
-    derived = derive_policy(claims, name=name, at=when, statement=statement, notes=notes)
+    derived = derive_policy(claims, name=name, at=when, statement=statement, devices=verdict.devices,
+                            simulated_roots=roots, notes=notes)  # fmt: skip
     again = exhibit.under(
         load_policy(derived.text, source="the derived policy"), nonce=None if statement is None else statement.nonce
     )
@@ -90,14 +101,16 @@ def _cut(lines: list[str]) -> list[str]:
     return [*lines[:_MOST_NOTES], f"and {left_out} more"] if left_out > 0 else lines
 
 
-def _roots(text: str | None) -> frozenset[bytes]:
-    if text is None:
-        return frozenset()
+def _fingerprints(given: Sequence[str] | None, *, option: str) -> frozenset[bytes]:
+    return frozenset(_fingerprint(text, option) for text in given or ())
+
+
+def _fingerprint(text: str, option: str) -> bytes:
     try:
-        root = bytes.fromhex(text.removeprefix("sha256:"))
+        found = bytes.fromhex(text.removeprefix("sha256:"))
     except ValueError:
-        root = b""
-    if len(root) != _FINGERPRINT:
-        raise MisuseError("cli.bad-hex", "--insecure-simulated-root takes sha256: and 64 hexadecimal digits",
+        found = b""
+    if len(found) != _FINGERPRINT:
+        raise MisuseError("cli.bad-hex", f"{option} takes sha256: and 64 hexadecimal digits",
                           got=f"{len(text)} characters", expected=f"sha256:{'0' * 8}…")  # fmt: skip
-    return frozenset({root})
+    return found

@@ -42,6 +42,11 @@ class Exhibit:
             self._tee = tee or _recognised(raw)
             self._collateral = collateral_from(collateral, self._tee, raw)
 
+    @property
+    def tee(self) -> Tee:
+        """Of a bare report, or of the CPU in a bundle."""
+        return parse_bundle(self._raw).cpu.tee if self.is_bundle else self._tee
+
     def statement(self) -> RoomStatement | None:
         """What the room says of itself; None of a bare report. As good as the verdict of `under`."""
         return parse_statement(parse_bundle(self._raw).statement) if self.is_bundle else None

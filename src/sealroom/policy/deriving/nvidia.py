@@ -3,11 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from sealroom.evidence import Claims
-from sealroom.policy.deriving.entry import Entry, Notes, heading, option, pin, quoted, texts
+from sealroom.policy.deriving.entry import Entry, Notes, decide, heading, option, pin, quoted, texts
 from sealroom.policy.deriving.others import weakening_entries
+from sealroom.policy.flags import Flag
 from sealroom.policy.nvidia import FLAGS, is_switch
+from sealroom.tees.nvidia.topology import is_protected_pcie, problems
 
 __all__ = ["device_entries", "nvidia_entries"]
+
+_NO_WEAKNESS = frozenset({"protected_pcie", "reference_values_missing"})
+"""Asked by `mode` and the topology, and by `reference_values`."""
 
 
 def nvidia_entries(claims: Claims, _notes: Notes) -> Iterator[Entry]:
@@ -33,10 +38,8 @@ def device_entries(devices: Sequence[Claims]) -> Iterator[Entry]:
     serials = _each(devices, "ueid")
     if serials:
         yield option("ueid", texts(serials), "these devices alone. Changes with: the machine.")
-    for weak in devices:
-        if weak.flags & FLAGS.keys():
-            yield from weakening_entries(weak, FLAGS)
-            return  # the first that is weak says it for all: one line of allow can count
+    yield from _reference_values(devices)
+    yield from _weakening(devices)
 
 
 def _floors(gpus: Sequence[Claims]) -> Iterator[Entry]:
@@ -47,6 +50,24 @@ def _floors(gpus: Sequence[Claims]) -> Iterator[Entry]:
         table = ", ".join(f"{name} = {quoted(version)}" for name, version in oldest.items())
         yield pin("minimum_driver", f"{{ {table} }}", "Pins the oldest driver; newer pass. Changes with: nothing; "
                   "raise it after a security bulletin.")  # fmt: skip
+
+
+def _reference_values(devices: Sequence[Claims]) -> Iterator[Entry]:
+    """Which of them came, where not all did."""
+    if not any("reference_values_missing" in device.flags for device in devices):
+        return
+    came = [name for name in ("driver_rim", "vbios_rim") if all(device.details.get(name) for device in devices)]
+    yield decide("reference_values", quoted(came[0].removesuffix("_rim") if came else "none"),
+                 "refused, unless this line counts: LETS PASS devices that were not compared with all that NVIDIA "
+                 "released.", "reference values of a device are missing")  # fmt: skip
+
+
+def _weakening(devices: Sequence[Claims]) -> Iterator[Entry]:
+    """What weakens any of them: one line of ``allow`` can count, so it is said of all together."""
+    flags = frozenset[str]().union(*(device.flags for device in devices)) - _NO_WEAKNESS
+    if is_protected_pcie(devices) and problems(devices):
+        flags |= {"open_topology"}
+    yield from weakening_entries(flags, FLAGS | {"open_topology": Flag("open_topology", "")})
 
 
 def _each(devices: Sequence[Claims], detail: str) -> list[str]:

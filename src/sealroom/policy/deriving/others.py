@@ -43,7 +43,7 @@ def nitro_entries(claims: Claims, _notes: Notes) -> Iterator[Entry]:
         if any(claims.measurements.get(name, b"")):
             yield option(name, hexes(claims.measurements[name]), "this IAM role (3) or this instance (4) alone.")
     yield option("module_id", texts([str(claims.details["module_id"])]), "this one enclave or instance alone.")
-    yield from weakening_entries(claims, NITRO_FLAGS)
+    yield from weakening_entries(claims.flags, NITRO_FLAGS)
 
 
 def cca_entries(claims: Claims, _notes: Notes) -> Iterator[Entry]:
@@ -59,7 +59,7 @@ def cca_entries(claims: Claims, _notes: Notes) -> Iterator[Entry]:
               "Changes with: another kind of device.")  # fmt: skip
     yield option("instance_id", hexes(claims.measurements["instance_id"]), "this one device alone.")
     yield from _lifecycle(claims)
-    yield from weakening_entries(claims, CCA_FLAGS)
+    yield from weakening_entries(claims.flags, CCA_FLAGS)
     for name, value in claims.measurements.items():
         kind = name.removeprefix("sw.")
         if name.startswith("sw.") and f"sw_version.{kind}" in claims.details:
@@ -79,7 +79,7 @@ def tpm_entries(claims: Claims, notes: Notes) -> Iterator[Entry]:
     """The table, from claims of a verified quote."""
     yield heading("tpm", "What the machine must have booted.")
     yield from _registers(claims, notes)
-    yield from weakening_entries(claims, TPM_FLAGS)
+    yield from weakening_entries(claims.flags, TPM_FLAGS)
     yield from _unpinned(claims)
 
 
@@ -118,7 +118,7 @@ def _wrapper(
                       "owner writes its policy. Changes with: the region.")  # fmt: skip
         elif word in claims.details:
             yield option(word, texts([str(claims.details[word])]), f"this {word} alone.")
-    yield from weakening_entries(claims, flags)
+    yield from weakening_entries(claims.flags, flags)
     yield from _unpinned(claims)
     yield from _inner(claims, notes)
 
@@ -157,9 +157,9 @@ def _inner(claims: Claims, notes: Notes) -> Iterator[Entry]:
         yield replace(entry, line=f"[{claims.tee.value}.{entry.line[1:]}") if below else entry
 
 
-def weakening_entries(claims: Claims, known: Mapping[str, Flag]) -> Iterator[Entry]:
+def weakening_entries(flags: frozenset[str], known: Mapping[str, Flag]) -> Iterator[Entry]:
     """What weakens protection: nothing of it is accepted before somebody has decided."""
-    found = claims.flags - _ASKED_ELSEWHERE
+    found = flags - _ASKED_ELSEWHERE
     for flag in sorted(found):
         if flag not in known or known[flag].allowance is None:
             yield note(f"REFUSED: the evidence says {flag}, and no policy lets that pass.",
