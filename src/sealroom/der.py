@@ -203,22 +203,30 @@ def read_whole(data: bytes, tag: int) -> Element:
 
 
 def read_all(data: bytes) -> list[Element]:
-    """The elements that fill ``data``, as a reader takes them one by one."""
-    found = []
-    reader = DerReader(data)
-    while not reader.at_end():
-        found.append(reader.take())
-    return found
-
-
-def read_parts(data: bytes) -> list[tuple[int, bytes]]:
-    """Tag and content of the elements that fill ``data``: as a reader takes them one by one, in one go."""
+    """The elements that fill ``data``: as a reader takes them one by one, in one go."""
     found = []
     start, size_of_all = 0, len(data)
     while start < size_of_all:
         begin = start + 2
         end = begin + (data[start + 1] if begin <= size_of_all else 0)
         if end > size_of_all or data[start] & 0x1F == 0x1F or end - begin >= 0x80:  # refused, or of a long form
+            element = DerReader(data, start).take()
+            end = start + len(element.whole)
+        else:
+            element = _element(Element, (data[start], data[begin:end], data[start:end]))
+        found.append(element)
+        start = end
+    return found
+
+
+def read_parts(data: bytes) -> list[tuple[int, bytes]]:
+    """As `read_all`: tag and content alone."""
+    found = []
+    start, size_of_all = 0, len(data)
+    while start < size_of_all:
+        begin = start + 2
+        end = begin + (data[start + 1] if begin <= size_of_all else 0)
+        if end > size_of_all or data[start] & 0x1F == 0x1F or end - begin >= 0x80:
             element = DerReader(data, start).take()
             found.append((element.tag, element.content))
             start += len(element.whole)

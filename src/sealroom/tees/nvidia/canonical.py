@@ -42,7 +42,8 @@ def _write(element: XmlElement, written: Mapping[str, str], parts: list[str], wi
         parts.append(f"{shape.canonical % shape.ordered(values)}>")
     for child in children:
         if isinstance(child, str):
-            parts.append(child.translate(_TEXT) if _SPECIAL_TEXT.search(child) else child)
+            plain = (child.isspace() and "\r" not in child) or not _SPECIAL_TEXT.search(child)
+            parts.append(child if plain else child.translate(_TEXT))
         elif child is not without:
             # a child that declares nothing has the very scope of its parent, all of which is written by now
             _write(child, scope, parts, without)

@@ -174,6 +174,7 @@ class _Builder:
         self._plain = plain
         # what names mean in a scope, which many elements share and which lives as long as they do
         self._shapes: dict[tuple[int, str, tuple[str, ...]], XmlShape] = {}
+        self._scopes: dict[int, tuple[tuple[str, str], ...]] = {}
         self._attributes: dict[tuple[int, str], tuple[str, str, str]] = {}
 
     def build(self, events: list[_Event]) -> XmlElement:
@@ -217,25 +218,26 @@ class _Builder:
     def _first_of_shape(
         self, qname: str, names: tuple[str, ...], values: tuple[str, ...], scope: Mapping[str, str]
     ) -> XmlElement:
-        if "xmlns" not in "".join(names):
+        if not names or "xmlns" not in "".join(names):
             shape = self._shapes[id(scope), qname, names] = self._shape_of(qname, names, scope)
             return XmlElement(qname, shape, values, _NOTHING, scope, [], [])
         declared = _declarations(names, values)
         within = {**scope, **declared} if declared else scope
         if len(within) > MAX_PREFIXES:
             raise bad_xml("too many namespaces in one place", qname[:60], f"at most {MAX_PREFIXES}")
-        kept = [place for place, name in enumerate(names) if not _is_declaration(name)]
+        kept = [place for place, name in enumerate(names) if name != "xmlns" and not name.startswith("xmlns:")]
         shape = self._shape_of(qname, tuple([names[place] for place in kept]), within)
         return XmlElement(qname, shape, tuple([values[place] for place in kept]), declared, within, [], [])
 
     def _shape_of(self, qname: str, names: tuple[str, ...], scope: Mapping[str, str]) -> XmlShape:
         """A pure function of what it is given, and documents of one publisher have few of them: kept, as far as they
         are small."""
-        key = qname, names, tuple(scope.items()), self._plain
+        items = self._scopes.get(id(scope)) or self._scopes.setdefault(id(scope), tuple(scope.items()))
+        key = qname, names, items, self._plain
         shape = _KNOWN.get(key)
         if shape is None:
             shape = self._shape(qname, names, scope)
-            if len(shape.opening) + sum(map(len, scope.values())) <= _MAX_KNOWN:
+            if len(shape.opening) + sum([len(uri) for _, uri in items]) <= _MAX_KNOWN:
                 if len(_KNOWN) >= _MAX_SHAPES:
                     _KNOWN.clear()
                 _KNOWN[key] = shape
@@ -281,17 +283,13 @@ def _refuse_instruction(*_: object) -> None:
 def _declarations(names: tuple[str, ...], values: tuple[str, ...]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):
-        if _is_declaration(name):
+        if name == "xmlns" or name.startswith("xmlns:"):
             prefix = name[6:]
             named = name == "xmlns" or (_NAME.fullmatch(prefix) and prefix not in {"xml", "xmlns"} and value)
             if not named or value in _RESERVED:
                 raise bad_xml("a namespace declaration that XML forbids", name[:60])
             found[prefix] = value
     return found
-
-
-def _is_declaration(name: str) -> bool:
-    return name == "xmlns" or name.startswith("xmlns:")
 
 
 def _expand(qname: str, scope: Mapping[str, str], *, default: bool) -> str:
