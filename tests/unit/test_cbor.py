@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealroom.cbor import Tagged, encode_cbor, read_cbor, read_cbor_prefix
+from sealroom.cbor import Tagged, encode_cbor, is_encoding, read_cbor, read_cbor_prefix
 from sealroom.errors import MalformedError
 
 _KEYS = st.integers(-(2**64), 2**64 - 1) | st.text(max_size=8) | st.binary(max_size=8)
@@ -16,6 +16,15 @@ _LEAVES = st.none() | st.booleans() | _KEYS
 _VALUES = st.recursive(
     _LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4), max_leaves=12
 )
+
+
+@given(_VALUES, st.binary(min_size=1, max_size=3))
+def test_an_encoding_is_the_whole_of_it_and_no_more(value: Any, more: bytes) -> None:
+    raw = encode_cbor(value)
+    assert is_encoding(raw, value)
+    assert not is_encoding(raw + more, value)
+    assert not is_encoding(raw[:-1], value)
+    assert not is_encoding(bytes((raw[0] ^ 1,)) + raw[1:], value)
 
 
 @given(_VALUES)

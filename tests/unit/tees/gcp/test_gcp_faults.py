@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
@@ -66,6 +67,22 @@ def test_the_hardware_inside_says_what_it_would_say_alone(tee):
         inner.tcb_status,
         tee.value,
     )
+
+
+@pytest.mark.parametrize("tee", [Tee.SNP, Tee.TDX])
+def test_a_vm_is_simulated_and_runs_out_with_the_hardware_inside(tee, monkeypatch):
+    """Google's own root above the vTPM makes nothing genuine of hardware that is not, nor prolongs its collateral."""
+    bench = BENCHES[tee]
+    google, _ = bench.guest.machine.root_fingerprints
+    alone = judged(bench.case("as it is"))
+    monkeypatch.setattr(import_module("sealroom.tees.gcp.verify"), "GCE_ROOTS", {google: "as if it were Google's"})
+    claims = judged(bench.case("as it is"))
+    assert claims.inner is not None
+    assert (claims.root, claims.simulated, claims.inner.simulated) == (google, True, True)
+    assert not judged(BENCHES[None].case("as it is")).inner
+    chain = judged(BENCHES[None].case("as it is")).validity
+    assert claims.validity == alone.validity == chain.meet(claims.inner.validity)
+    assert tee is Tee.SNP or claims.validity.not_after < chain.not_after  # Intel's collateral ends first
 
 
 def test_a_vtpm_alone_proves_nothing_of_memory():

@@ -7,7 +7,7 @@ import pytest
 from sealroom.errors import MalformedError
 from sealroom.evidence import Tee
 from sealroom.tees.gcp.inner import HardwareReport, read_hardware, write_hardware
-from sealroom.tees.gcp.protobuf import octets_field, read_message
+from sealroom.tees.gcp.protobuf import number_field, octets_field, read_message
 from sealroom.testing.dcap import SimulatedTdx
 from sealroom.testing.snp import SimulatedSnp
 
@@ -56,4 +56,16 @@ def test_reserved_bytes_that_are_not_zero_have_no_place_in_the_message_and_are_r
     raw[at] ^= 0xFF
     with pytest.raises(MalformedError) as error:
         write_hardware(HardwareReport(tee=Tee.SNP, raw=bytes(raw)))
+    assert error.value.code == "gcp.inner"
+
+
+@pytest.mark.parametrize("number", [32, 99])
+def test_a_field_that_no_report_has_is_refused_and_not_passed_over(number):
+    """What nobody reads here, somebody else might: two readers would see two reports."""
+    attestation = read_message(write_hardware(HardwareReport(tee=Tee.SNP, raw=SimulatedSnp().report(bytes(64)))))
+    report = read_message(attestation.octets(8)).octets(1)
+    more = octets_field(8, octets_field(1, report + number_field(number, 1)))
+    assert read_hardware(read_message(octets_field(8, octets_field(1, report)))) is not None
+    with pytest.raises(MalformedError) as error:
+        read_hardware(read_message(more))
     assert error.value.code == "gcp.inner"
