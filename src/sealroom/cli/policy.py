@@ -10,10 +10,10 @@ import typer
 from sealroom.cli import references
 from sealroom.cli.deriving import derive
 from sealroom.cli.input_files import read_input, read_policy_bytes
-from sealroom.client.policy_store import reference_files_of
+from sealroom.client.policy_store import with_files_beside
 from sealroom.embedded.documents import EnginePins
 from sealroom.errors import MalformedError
-from sealroom.policy import Policy, explain, load_policy, with_references
+from sealroom.policy import Policy, explain, load_policy
 from sealroom.room.config import RoomConfig, parse_room_config
 from sealroom.sealed.stores import open_package
 
@@ -99,7 +99,7 @@ def _packaged_name(room: RoomConfig) -> str:
 
 def _load(file: Path) -> Policy:
     policy = load_policy(read_policy_bytes(file), source=str(file))
-    return with_references(policy, reference_files_of(file))
+    return with_files_beside(policy, file)
 
 
 def _facts(policy: Policy) -> dict[str, object]:

@@ -10,9 +10,9 @@ from sealroom.cli.event_log import LARGEST_LOG, LogVerdict, judge_log
 from sealroom.cli.input_files import naming, parse_hex_option, parse_time_option, read_input, read_policy_bytes
 from sealroom.cli.judging import REPORT_DATA_SIZE, Exhibit, refuse_options
 from sealroom.cli.result_file import ResultFor, ResultForm, order_of
-from sealroom.client.policy_store import reference_files_of
+from sealroom.client.policy_store import with_files_beside
 from sealroom.evidence import Appraisal, Tee
-from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal, with_references
+from sealroom.policy import Policy, appraisal_as_dict, default_policy, load_policy, render_appraisal
 
 __all__ = ["register", "verify"]
 
@@ -85,7 +85,7 @@ def verify(  # noqa: PLR0913 - one for each option
 def _policy(path: Path | None) -> Policy:
     if path is None:
         return default_policy()
-    return with_references(load_policy(read_policy_bytes(path), source=str(path)), reference_files_of(path))
+    return with_files_beside(load_policy(read_policy_bytes(path), source=str(path)), path)
 
 
 def _tell(appraisal: Appraisal, log: LogVerdict | None, *, as_json: bool) -> None:

@@ -187,6 +187,23 @@ def test_a_file_that_can_not_be_written_is_told(press: Press) -> None:
     assert press.sign()[0] == 5
 
 
+def test_a_file_beside_a_policy_that_is_none_is_named(press: Press) -> None:
+    assert press.sign()[0] == 0
+    assert press.run("policy", "references", "cosign", press.file, "--key", press.folder / "b.pem")[0] == 0
+    policy, second = _policy(press), press.file.with_name("second.json")
+
+    second.write_text("no file of anybody")
+    status, _, err = press.run("policy", "explain", policy)
+    assert (status, "(reference.token)" in err, str(second) in err) == (3, True, True)
+    second.write_bytes(press.file.read_bytes())
+    status, _, err = press.run("verify", "nothing", "--policy", policy)
+    assert (status, "(reference.given-twice)" in err, str(second) in err) == (2, True, True)
+    second.unlink()
+    second.mkdir()
+    status, _, err = press.run("policy", "check", policy)
+    assert (status, "(client.no-reference-file)" in err, str(second) in err) == (2, True, True)
+
+
 def test_inspect_shows_what_a_file_holds_and_believes_nothing_of_it(press: Press) -> None:
     assert press.sign()[0] == 0
     status, out, _ = press.run("inspect", press.file)

@@ -57,7 +57,8 @@ def with_references(policy: Policy, files: Sequence[bytes]) -> Policy:
             raise MisuseError("reference.not-asked-for", "the policy asks for no reference file of this name",
                               got=file.name, expected=", ".join(names) or "none")  # fmt: skip
         if file.name in found:
-            raise MisuseError("reference.given-twice", "two reference files have the same name", got=file.name)
+            raise MisuseError("reference.given-twice", "two reference files have the same name", got=file.name,
+                              hint="keep the newest alone: a file replaces the one before it")  # fmt: skip
         found[file.name] = file
     return replace(policy, references=MappingProxyType(found))
 
