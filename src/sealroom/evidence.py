@@ -138,6 +138,7 @@ class Collateral:
                 "collateral.missing",
                 f"the collateral lacks {name}",
                 got=", ".join(sorted(self.items)) or "nothing",
+                hint="it comes with the evidence, or from the vendor: sealroom collateral fetch",
             )
         return self.items[name]
 

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from sealroom.cli.input_files import naming, parse_time_option, read_input
-from sealroom.collateral.archive import MAX_ARCHIVE, CollateralArchive, read_archive
+from sealroom.cli.input_files import naming, parse_fingerprints_option, parse_time_option, read_input
+from sealroom.cli.judging import recognised
+from sealroom.collateral.archive import MAX_ARCHIVE, CollateralArchive, is_archive, read_archive
 from sealroom.collateral.cache import CollateralCache
 from sealroom.collateral.fetch import Transport
 from sealroom.collateral.fetch.amd import AMD_SERVICE
 from sealroom.collateral.fetch.intel import INTEL_SERVICE
 from sealroom.collateral.fetch.nvidia import NVIDIA_OCSP, NVIDIA_RIMS
 from sealroom.collateral.fetch.vendors import Services, archive_of, fetch_needed, keep_leaf, kept_leaf, subject_of
-from sealroom.errors import MalformedError, MisuseError, UnavailableError
+from sealroom.errors import MalformedError, UnavailableError
 from sealroom.policy import default_policy
 from sealroom.tees.needs import Request, what_is_needed
-from sealroom.tees.recognise import recognise
 from sealroom.tees.windows import item_lines
 from sealroom.verifier import appraise_evidence
 
@@ -27,7 +27,6 @@ __all__ = ["check", "fetch", "register", "show"]
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A collateral bundle.")]
-_FINGERPRINT = 64
 
 
 def register(app: typer.Typer) -> None:
@@ -62,10 +61,8 @@ def fetch(  # noqa: PLR0913 - one for each option
     (NVIDIA), and nothing else.
     """
     raw, now = read_input(evidence), datetime.now(UTC)
-    tee = recognise(raw)
-    if tee is None:
-        raise MalformedError("cli.not-evidence", "this is no evidence that this release knows", where=str(evidence))
     with naming(evidence):
+        tee = recognised(raw)
         chain = None if certificates is None else read_input(certificates)
         needed = what_is_needed(tee, raw, product=product, certificates=chain)
     services = Services(intel=service or INTEL_SERVICE, intel_update=update, amd=service or AMD_SERVICE,
@@ -98,15 +95,17 @@ def check(
     evidence: Annotated[Path, typer.Option(help="A quote or report that it is for.")],
     at: Annotated[str | None, typer.Option(help="Check as of this time, such as 2026-11-23T12:00:00Z.")] = None,
     insecure_simulated_root: Annotated[
-        str | None, typer.Option(help="SHA-256 of a simulated root, 64 hex digits. Proves nothing.")
+        list[str] | None,
+        typer.Option(help="SHA-256 of a simulated root, 64 hex digits; may be repeated. Proves nothing."),
     ] = None,
     as_json: _Json = False,
 ) -> None:
     """Check that a bundle suffices to verify EVIDENCE now. Exit status 0 only if it does."""
     archive, raw, when = _read(file), read_input(evidence), parse_time_option(at)
-    roots = frozenset() if insecure_simulated_root is None else frozenset({_root(insecure_simulated_root)})
-    appraisal = appraise_evidence(tee=archive.tee, raw=raw, collateral=archive.collateral,
-                                  policy=default_policy(insecure_simulated=roots), at=when)  # fmt: skip
+    roots = parse_fingerprints_option(insecure_simulated_root, option="--insecure-simulated-root")
+    with naming(evidence):
+        appraisal = appraise_evidence(tee=archive.tee, raw=raw, collateral=archive.collateral,
+                                      policy=default_policy(insecure_simulated=roots), at=when)  # fmt: skip
     claims = appraisal.claims
     status = f", status {claims.tcb_status}" if claims.tcb_status else ""
     if as_json:
@@ -139,8 +138,14 @@ def _kept_or_fetched(
 
 
 def _read(file: Path) -> CollateralArchive:
+    raw = read_input(file, limit=MAX_ARCHIVE)
+    if not is_archive(raw):
+        raise MalformedError("cli.not-collateral", "this is no collateral bundle that this release knows",
+                             where=str(file), got=f"{len(raw)} bytes",
+                             expected="what sealroom collateral fetch writes",
+                             hint="sealroom inspect shows what a file is")  # fmt: skip
     with naming(file):
-        return read_archive(read_input(file, limit=MAX_ARCHIVE))
+        return read_archive(raw)
 
 
 def _write(path: Path, raw: bytes) -> None:
@@ -152,14 +157,3 @@ def _write(path: Path, raw: bytes) -> None:
     except OSError as reason:
         raise UnavailableError("cli.output", "the bundle can not be written", where=str(path),
                                got=reason.strerror) from None  # fmt: skip
-
-
-def _root(text: str) -> bytes:
-    digits = text.removeprefix("sha256:")
-    try:
-        if len(digits) == _FINGERPRINT:
-            return bytes.fromhex(digits)
-    except ValueError:
-        pass
-    raise MisuseError("cli.hex", "a fingerprint is 64 hexadecimal digits", where="--insecure-simulated-root",
-                      got=text[:80])  # fmt: skip

@@ -8,16 +8,14 @@ from typing import Annotated
 import typer
 
 from sealroom.cli.event_log import LARGEST_LOG, LogVerdict, judge_log
-from sealroom.cli.input_files import naming, parse_time_option, read_input
+from sealroom.cli.input_files import naming, parse_fingerprints_option, parse_time_option, read_input
 from sealroom.cli.judging import Exhibit, refuse_options
-from sealroom.errors import MisuseError
 from sealroom.evidence import Appraisal, Claims
 from sealroom.policy import default_policy, load_policy
 from sealroom.policy.derive import DerivedPolicy, derive_policy
 
 __all__ = ["derive"]
 
-_FINGERPRINT = 32
 _MOST_NOTES = 40
 
 
@@ -54,8 +52,8 @@ def derive(
     on stderr. Exit status 0 says that a policy was written, not that anything is acceptable.
     """
     when = parse_time_option(at)
-    roots = _fingerprints(insecure_simulated_root, option="--insecure-simulated-root")
-    keys = _fingerprints(enrolled_key, option="--enrolled-key")
+    roots = parse_fingerprints_option(insecure_simulated_root, option="--insecure-simulated-root")
+    keys = parse_fingerprints_option(enrolled_key, option="--enrolled-key")
     with naming(evidence):
         exhibit = Exhibit(read_input(evidence), at=when, tee=None, collateral=collateral or ())
         if exhibit.is_bundle:
@@ -99,18 +97,3 @@ def _notes(raw: bytes, claims: Claims) -> Mapping[str, Sequence[str]]:
 def _cut(lines: list[str]) -> list[str]:
     left_out = len(lines) - _MOST_NOTES
     return [*lines[:_MOST_NOTES], f"and {left_out} more"] if left_out > 0 else lines
-
-
-def _fingerprints(given: Sequence[str] | None, *, option: str) -> frozenset[bytes]:
-    return frozenset(_fingerprint(text, option) for text in given or ())
-
-
-def _fingerprint(text: str, option: str) -> bytes:
-    try:
-        found = bytes.fromhex(text.removeprefix("sha256:"))
-    except ValueError:
-        found = b""
-    if len(found) != _FINGERPRINT:
-        raise MisuseError("cli.bad-hex", f"{option} takes sha256: and 64 hexadecimal digits",
-                          got=f"{len(text)} characters", expected=f"sha256:{'0' * 8}…")  # fmt: skip
-    return found

@@ -69,12 +69,14 @@ def doctor(
         typer.echo(json.dumps(_as_json(diagnosis, answers, simulated=insecure_simulated is not None)))
     else:
         columns = min(shutil.get_terminal_size().columns, _WIDEST) if sys.stdout.isatty() else _WIDEST
-        typer.echo("\n".join(report_lines(diagnosis, answers, columns=columns)))
+        typer.echo("\n".join(report_lines(diagnosis, answers, columns=columns, simulated=insecure_simulated)))
     if not diagnosis.proves or not all(answer.made for answer in answers):
         raise typer.Exit(UnavailableError.exit_status)
 
 
-def report_lines(diagnosis: Diagnosis, answers: tuple[Answer, ...], *, columns: int) -> Iterator[str]:
+def report_lines(
+    diagnosis: Diagnosis, answers: tuple[Answer, ...], *, columns: int, simulated: Path | None = None
+) -> Iterator[str]:
     """The findings for a person, in lines of at most ``columns``."""
     yield from _folded("this machine   ", diagnosis.machine, columns)
     yield from _folded("it can prove   ", _proved(diagnosis), columns)
@@ -87,7 +89,7 @@ def report_lines(diagnosis: Diagnosis, answers: tuple[Answer, ...], *, columns: 
             if finding.mend is not None:
                 yield from _folded(" " * (2 + _STATE + _NAME), f"mend: {finding.mend}", columns)
     yield ""
-    yield from _folded("next           ", _next(diagnosis, asked=bool(answers)), columns)
+    yield from _folded("next           ", _next(diagnosis, asked=bool(answers), simulated=simulated), columns)
 
 
 def _folded(head: str, text: str, columns: int) -> list[str]:
@@ -107,10 +109,12 @@ def _proved(diagnosis: Diagnosis) -> str:
     return f"{proving[0]}{beside}"
 
 
-def _next(diagnosis: Diagnosis, *, asked: bool) -> str:
+def _next(diagnosis: Diagnosis, *, asked: bool, simulated: Path | None) -> str:
     if diagnosis.proves:
-        return ("sealroom collect FOLDER --report-data HEX: evidence into files; sealroom serve: a room" if asked else
-                "sealroom doctor --ask: asks for one piece of evidence, and verifies it")  # fmt: skip
+        guest = "" if simulated is None else f" --insecure-simulated {simulated}"
+        return (f"sealroom collect FOLDER --report-data HEX{guest}: evidence into files; "
+                f"sealroom serve --config FILE{guest}: a room" if asked else
+                f"sealroom doctor --ask{guest}: asks for one piece of evidence, and verifies it")  # fmt: skip
     if any(one.state is State.MISSING for one in diagnosis.of(Area.EVIDENCE)):
         return f"mend what is missing, then: sealroom doctor --ask. Meanwhile {_UP}"
     return (
@@ -140,7 +144,7 @@ def _simulated(folder: Path, tee: Tee, devices: Mapping[str, DeviceAttester]) ->
     words = f"simulated hardware kept in {folder}, which proves nothing to anybody who does not accept its keys"
     own = [ok("SIMULATED", words, tee=tee)]
     if devices:
-        own.append(ok("SIMULATED", f"{len(devices)} devices: {', '.join(devices)}", area=Area.DEVICES))
+        own.append(ok("SIMULATED", ", ".join(devices), area=Area.DEVICES))
     facts = look()
     return Diagnosis(machine=f"a SIMULATED machine of the kind {kind_at(folder)}, on {diagnose(facts).machine}",
                      findings=(*own, *room_findings(facts)))  # fmt: skip

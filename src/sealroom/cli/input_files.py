@@ -1,7 +1,7 @@
 """Files that a command reads: bounded, and a missing one is the caller's mistake rather than a stack trace."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_INPUT",
     "expand_home",
     "naming",
+    "parse_fingerprints_option",
     "parse_hex_option",
     "parse_time_option",
     "read_input",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 MAX_INPUT = 16 * 1024 * 1024
+_FINGERPRINT = 32
 _STDIN = Path("-")
 
 
@@ -113,3 +115,13 @@ def parse_hex_option(text: str | None, *, option: str, size: int, least: int | N
                           got=f"{len(text)} characters" + (f", {foreign!r} among them" if foreign else ""),
                           expected=f"{octets} bytes")  # fmt: skip
     return value
+
+
+def parse_fingerprints_option(texts: Sequence[str] | None, *, option: str) -> frozenset[bytes]:
+    """SHA-256 of roots or keys, each 64 hexadecimal digits, with ``sha256:`` before them or without.
+
+    Raises:
+        MisuseError: ``cli.bad-hex``.
+    """
+    digits = [text.removeprefix("sha256:") for text in texts or ()]
+    return frozenset(parse_hex_option(one, option=option, size=_FINGERPRINT) or b"" for one in digits)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sealroom.cli.input_files import read_input
+from sealroom.cli.input_files import naming, read_input
 from sealroom.cli.inspecting import Description, Tree, describe, describe_directory
 from sealroom.cli.spoken import printable
 
@@ -32,7 +32,8 @@ def inspect(
 
     Evidence, a bundle, a certificate, a policy, a statement, keys, a token or a sealed model.
     """
-    found = describe_directory(target) if target.is_dir() else describe(read_input(target), source=str(target))
+    with naming(target):
+        found = describe_directory(target) if target.is_dir() else describe(read_input(target), source=str(target))
     if as_json:
         typer.echo(json.dumps({"kind": found.kind, "verified": False, "note": NOTE, "content": found.content}))
     else:

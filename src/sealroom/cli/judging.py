@@ -15,7 +15,7 @@ from sealroom.tees.recognise import recognise
 from sealroom.tees.registry import known_tees
 from sealroom.verifier import appraise_evidence, appraise_room
 
-__all__ = ["REPORT_DATA_SIZE", "Exhibit", "is_bundle", "refuse_options"]
+__all__ = ["REPORT_DATA_SIZE", "Exhibit", "is_bundle", "recognised", "refuse_options"]
 
 REPORT_DATA_SIZE = 64
 """Bytes that `collect` takes and most silicon carries; the longest that is compared."""
@@ -39,7 +39,7 @@ class Exhibit:
         self._raw, self._at = raw, at
         self.is_bundle = is_bundle(raw)
         if not self.is_bundle:
-            self._tee = tee or _recognised(raw)
+            self._tee = tee or recognised(raw)
             self._collateral = collateral_from(collateral, self._tee, raw)
 
     @property
@@ -101,11 +101,16 @@ def refuse_options(why: str, **given: object) -> None:
             raise MisuseError("cli.option-not-for-this", f"{option} does not go with this evidence: {why}")
 
 
-def _recognised(raw: bytes) -> Tee:
+def recognised(raw: bytes) -> Tee:
+    """What kind of evidence it is.
+
+    Raises:
+        MalformedError: ``cli.not-evidence``.
+    """
     tee = recognise(raw)
     if tee is None:
         raise MalformedError("cli.not-evidence", "this is no evidence that this release knows",
                              got=f"{len(raw)} bytes, beginning {raw[:8].hex()}" if raw else "nothing",
                              expected=", ".join(known_tees()),
-                             hint="sealroom inspect shows what a file is")  # fmt: skip
+                             hint="sealroom inspect shows what a file is; cut off, evidence is none")  # fmt: skip
     return tee

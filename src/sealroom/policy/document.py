@@ -71,6 +71,13 @@ class _Places:
         return f"{self.source}:{line}: {shown}" if line else f"{self.source}: {shown}"
 
 
+def _counted(value: str) -> str:
+    """What can be wrong with hexadecimal digits that look right: their number, and one letter among them."""
+    foreign = re.search("[^0-9a-f]", value)
+    count = "1 character" if len(value) == 1 else f"{len(value)} characters"
+    return f"it has {count}" + (f", and {foreign[0]!r} as the {foreign.start() + 1}th is no digit" if foreign else "")
+
+
 def _plain(dotted: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in dotted.split("."))
 
@@ -227,7 +234,7 @@ class Table:
         if not re.fullmatch("[0-9a-f]*", value) or len(value) not in {2 * size for size in sizes}:
             wanted = " or ".join(str(2 * size) for size in sizes)
             raise self.bad_value(key, value, f"{wanted} hexadecimal digits in lower case",
-                                 f"there are {len(value)} characters")  # fmt: skip
+                                 _counted(value))  # fmt: skip
         return bytes.fromhex(value)
 
     def _digest(self, key: str, value: str) -> bytes:

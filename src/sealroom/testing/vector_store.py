@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sealroom.errors import MalformedError, UnavailableError
+from sealroom.errors import MalformedError, MisuseError, UnavailableError
 
 __all__ = ["Expectation", "VectorCase", "find_cases", "read_case"]
 
@@ -118,7 +118,11 @@ def find_cases(directory: Path) -> Iterator[tuple[str, Path]]:
 
     Raises:
         UnavailableError: ``conformance.no-vectors``: there is none.
+        MisuseError: ``conformance.no-folder``: there is no such folder.
     """
+    if not directory.is_dir():
+        raise MisuseError("conformance.no-folder", "this is no folder", where=str(directory),
+                          expected="a vector's folder, or a folder of such")  # fmt: skip
     found = sorted(path.parent for path in directory.rglob("vector.json"))
     if not found:
         raise UnavailableError(

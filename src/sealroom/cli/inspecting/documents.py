@@ -40,7 +40,7 @@ def describe_policy(raw: bytes, *, source: str) -> Description:
 
 def describe_json(raw: bytes) -> Description:
     """Any JSON; what looks like a private or symmetric key is not shown."""
-    content = _json(raw, "the file")
+    content = _json(raw, None)
     if isinstance(content, dict) and {"protected", "ciphertext"} <= content.keys():
         return Description("JWE, flattened JSON", {**content, "protected": _protected(content["protected"])})
     if isinstance(content, dict) and "kty" in content:
@@ -134,7 +134,7 @@ def _shortened(tree: Tree) -> Tree:
     return tree
 
 
-def _json(raw: bytes, where: str) -> Tree:
+def _json(raw: bytes, where: str | None) -> Tree:
     try:
         found: Any = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError):

@@ -23,6 +23,8 @@ __all__ = ["read_cose_key", "read_jwk", "read_key", "sec1_point", "spki_of"]
 _KTY, _ALG, _CRV, _X, _Y = 1, 3, -1, -2, -3
 _EC2 = 2
 _SEQUENCE = b"\x30"
+_MAP, _TAG = 0xA0, 0xC0
+"""First bytes of a CBOR map, and beyond."""
 """How SubjectPublicKeyInfo begins, and no map of CBOR."""
 _KNOWN = frozenset({_KTY, 2, _ALG, 4, 5, _CRV, _X, _Y})
 _JWK_SIZES = {"P-256": 32, "P-384": 48, "P-521": 66}
@@ -88,6 +90,8 @@ def read_key(raw: bytes, *, area: str) -> ec.EllipticCurvePublicKey:
     if start == b"{":
         return read_jwk(raw, area=area)
     if start not in {b"-", _SEQUENCE}:
+        if not raw[:1] or not _MAP <= raw[0] < _TAG:
+            raise _bad(area, "not a public key: neither PEM, DER, JWK nor COSE_Key", f"{len(raw)} bytes")
         return read_cose_key(raw, area=area)
     try:
         key = load_pem_public_key(raw) if start == b"-" else load_der_public_key(raw)

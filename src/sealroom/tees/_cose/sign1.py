@@ -53,7 +53,8 @@ def parse_sign1(raw: bytes, *, area: str, tags: Collection[int | None] = (None, 
     value = read_cbor(raw, area=area)
     tag = value.tag if isinstance(value, Tagged) else None
     if tag not in tags:
-        raise _bad(area, "the message has another tag than it may have", tag, f"one of {sorted(map(str, tags))}")
+        raise _bad(area, "the message has another tag than it may have", tag or "none",
+                   " or ".join(sorted(str(one or "none") for one in tags)))  # fmt: skip
     return sign1_of(value.value if isinstance(value, Tagged) else value, area=area, tagged=tag is not None)
 
 

@@ -207,9 +207,10 @@ def _said(unchanging: bytes) -> NvidiaReport:
 
 def _record_end(raw: bytes) -> int:
     """Where the measurements end, once all lengths add up to that of ``raw``."""
-    if not _RECORD_AT + NONCE_SIZE + 2 + SIGNATURE_SIZE <= len(raw) <= _MAX_REPORT:
+    shortest = _RECORD_AT + NONCE_SIZE + 2 + SIGNATURE_SIZE
+    if not shortest <= len(raw) <= _MAX_REPORT:
         raise MalformedError("nvidia.wrong-length", "no report is so short or so long", got=f"{len(raw)} bytes",
-                             expected=f"at most {_MAX_REPORT} bytes")  # fmt: skip
+                             expected=f"{shortest} to {_MAX_REPORT} bytes")  # fmt: skip
     if raw[:_NONCE_AT] != _REQUEST_HEAD:
         raise MalformedError("nvidia.request", "this is no signed request for all measurements, SPDM 1.1",
                              where="0x00", got=raw[:_NONCE_AT].hex(), expected=_REQUEST_HEAD.hex())  # fmt: skip
