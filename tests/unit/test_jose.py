@@ -66,6 +66,14 @@ def test_an_algorithm_never_meets_a_key_of_another_kind(signer: Any, alg: str, k
         _verify(_token(signer, alg=alg), key)
 
 
+def test_a_key_on_a_smaller_curve_does_not_sign_by_the_larger_one_s_algorithm() -> None:
+    """Its r and s, filled up to the length that the algorithm has, are two numbers like any others."""
+    head = f"{_b64(json.dumps({'alg': 'ES384'}).encode())}.{_b64(b'{}')}"
+    r, s = decode_dss_signature(_EC.sign(head.encode(), ec.ECDSA(hashes.SHA384())))
+    with pytest.raises(UnverifiedError, match=r"x\.token-signature"):
+        _verify(f"{head}.{_b64(r.to_bytes(48, 'big') + s.to_bytes(48, 'big'))}", _EC)
+
+
 def test_a_key_that_says_its_algorithm_serves_no_other() -> None:
     assert _verify(_token(_RSA, alg="PS256"), _RSA, alg="PS256")
     with pytest.raises(UnverifiedError, match=r"x\.token-signature"):

@@ -89,6 +89,9 @@ def test_reference_values_that_did_not_come_are_a_refusal_by_default() -> None:
     assert codes(_judge(_policy(f'{_FLOOR}\nreference_values = "driver"'), flags=lacking, details=partly)) == [
         "nvidia.no-reference-values"
     ]
+    for wish in ("driver", "vbios"):  # that they came says nothing where nothing of them was compared
+        policy = _policy(f'{_FLOOR}\nreference_values = "{wish}"')
+        assert codes(_judge(policy, details={"measurements_compared": 0})) == ["nvidia.no-reference-values"]
     nothing = {"driver_rim": None, "vbios_rim": None, "measurements_compared": 0}
     assert _judge(_policy(f'{_FLOOR}\nreference_values = "none"'), flags=lacking, details=nothing).accepted
 

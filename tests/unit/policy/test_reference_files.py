@@ -134,6 +134,24 @@ def test_a_file_fills_in_only_the_keys_that_the_policy_gives_it() -> None:
     assert "nitro.pcr0-not-accepted" in refused
 
 
+@pytest.mark.parametrize("kind", ["JWT", "sealroom-reference-values", "", None])
+def test_a_signature_that_was_made_for_something_else_is_none(kind: str | None) -> None:
+    """A publisher's key may sign other tokens, and somebody may choose what stands in them."""
+    payload = json.dumps(_payload()).encode()
+    token = jws.JWS(payload)
+    key = jwk.JWK.from_pyca(_KEYS[0])
+    header = {"alg": "ES256", "jwk": key.export_public(as_dict=True), "typ": kind}
+    header["jwk"] = {name: value for name, value in header["jwk"].items() if name in {"kty", "crv", "x", "y"}}
+    token.add_signature(key, None, json.dumps({name: said for name, said in header.items() if said is not None}))
+    made_for = json.loads(token.serialize())
+    raw = json.dumps({"payload": made_for["payload"], "signatures": [
+        {"protected": made_for["protected"], "signature": made_for["signature"]}]}).encode()  # fmt: skip
+
+    with pytest.raises(MalformedError) as refused:
+        read_reference_file(raw)
+    assert refused.value.code == "reference.header"
+
+
 def test_signers_sign_one_after_the_other() -> None:
     first = sign_reference_values(_payload(), _KEYS[:1])
 

@@ -12,6 +12,7 @@ from sealroom.errors import SealroomError
 from sealroom.evidence import Claims, Collateral, Tee, TrustRoots
 from sealroom.policy import Subject, appraise, load_policy
 from sealroom.tees.nvidia.claims import SAMPLE_NONCE
+from sealroom.tees.nvidia.nras import verify_nras
 from sealroom.tees.recognise import recognise
 from sealroom.tees.registry import for_tee
 from sealroom.testing.nras import SimulatedNras, bundle, device_claims, overall_claims
@@ -146,6 +147,14 @@ def test_what_the_service_says_of_a_device_counts_only_where_all_of_it_is_in_ord
 def test_the_whole_has_to_be_in_order_and_said_to_be(service: SimulatedNras, result: object) -> None:
     with pytest.raises(SealroomError, match=r"nvidia\.nras-result"):
         _claims(service, service.answer(_NONCE, AT, overall={"x-nvidia-overall-att-result": result}))
+
+
+def test_one_device_under_two_names_is_not_two(service: SimulatedNras) -> None:
+    twice = service.answer(_NONCE, AT, devices={"GPU-0": {"ueid": "17"}, "GPU-1": {"ueid": "17"}})
+    roots = TrustRoots(token_signers=frozenset({service.spki_sha256}))
+
+    with pytest.raises(SealroomError, match=r"nvidia\.nras-device-twice"):
+        verify_nras(twice, jwks=service.jwks, roots=roots, nonce=_NONCE, at=AT)
 
 
 def test_each_token_is_signed_by_a_key_that_counts(service: SimulatedNras) -> None:
