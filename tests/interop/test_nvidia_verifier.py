@@ -40,6 +40,7 @@ NOT_LOOKED_FOR = {
     "CHIP_INFO that is no text",
     "status of protected PCIe neither on nor off",
     "version of opaque data without its feature flag",
+    "firmware digest by another algorithm of the same length",
     "vbios RIM with a document type",
     "vbios RIM with an external one",
     "vbios RIM with an instruction",
