@@ -127,10 +127,12 @@ def test_collateral_that_is_put_in_the_place_of_the_rooms_own_is_refused(
 
 
 def test_collateral_that_nobody_named_is_refused(room: DeviceRoom, honest: EvidenceBundle) -> None:
-    added = replace(honest, endorsements={**honest.endorsements, b"\x01" * 32: b"more"})
+    misnamed = replace(honest, endorsements={**honest.endorsements, b"\x01" * 32: b"more"})
+    added = replace(honest, endorsements={**honest.endorsements, hashlib.sha256(b"more").digest(): b"more"})
 
-    with pytest.raises(SealroomError):
-        room.judge(added)
+    with pytest.raises(SealroomError, match=r"bundle\.wrong-digest"):
+        room.judge(misnamed)
+    assert _refusal(room, added) == "binding.endorsement-unused"
 
 
 def test_a_statement_of_another_room_with_these_devices_is_refused(room: DeviceRoom, honest: EvidenceBundle) -> None:

@@ -117,6 +117,9 @@ def _pool(document: dict[str, Any]) -> dict[str, Any]:
         lambda one: _pool(one).update({"zz": "AA=="}),
         lambda one: _pool(one).update({"00" * 32: "AA=="}),
         lambda one: _pool(one).update({next(iter(_pool(one))): 1}),
+        lambda one: _pool(one).update(
+            {next(iter(_pool(one))): "AA=="}
+        ),  # another value under a name that is asked for
         lambda one: _pool(one).update({hashlib.sha256(b"").hexdigest(): ""}),
         lambda one: _pool(one).update({hashlib.sha256(b"\x00").hexdigest(): "AA=="}),  # nobody asks for it
     ],

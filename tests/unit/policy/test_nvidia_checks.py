@@ -6,7 +6,7 @@ import pytest
 from made_claims import AT, changed, codes, document, judged, made
 
 from sealroom.errors import MalformedError
-from sealroom.evidence import Appraisal, Claims, Tee
+from sealroom.evidence import Appraisal, Claims, Tee, Validity
 from sealroom.policy import Policy, Subject, appraise, load_policy
 from sealroom.policy.model_others import NVIDIA_ALLOWANCES
 from sealroom.policy.nvidia import FLAGS
@@ -144,6 +144,15 @@ def test_links_are_closed_unless_the_policy_leaves_them_open() -> None:
     open_ = _policy(f'{_FLOOR}\nallow = ["open_topology"]')
     assert _judge(open_, linked).accepted
     assert codes(_judge(open_, linked, linked)) == ["nvidia.topology"], "one device twice is no topology"
+
+
+def test_a_verdict_holds_no_longer_than_each_of_its_devices() -> None:
+    soon = Validity(not_before=AT.replace(year=2021), not_after=AT.replace(year=2027))
+    verdict = _judge(None, changed(_GPU, validity=soon))
+
+    assert verdict.accepted
+    assert verdict.validity == soon
+    assert _CPU.validity.not_after > soon.not_after
 
 
 def test_one_device_under_two_certificates_is_one_device() -> None:
