@@ -3,9 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sealroom.testing.snp import SnpPlatform
 from sealroom.testing.snp_store import platform_at
+
+# how long one example takes says how busy the machine is, and nothing of the code
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
