@@ -13,20 +13,24 @@ from sealroom.cli.judging import recognised
 from sealroom.collateral.archive import MAX_ARCHIVE, CollateralArchive, is_archive, read_archive
 from sealroom.collateral.cache import CollateralCache
 from sealroom.collateral.fetch import Transport
+from sealroom.collateral.fetch.address import AN_ADDRESS, wrong_in_address
 from sealroom.collateral.fetch.amd import AMD_SERVICE
 from sealroom.collateral.fetch.intel import INTEL_SERVICE
 from sealroom.collateral.fetch.nvidia import NVIDIA_OCSP, NVIDIA_RIMS
 from sealroom.collateral.fetch.vendors import Services, archive_of, fetch_needed, keep_leaf, kept_leaf, subject_of
-from sealroom.errors import MalformedError, UnavailableError
+from sealroom.errors import MalformedError, MisuseError, UnavailableError
 from sealroom.policy import default_policy
 from sealroom.tees.needs import Request, what_is_needed
 from sealroom.tees.windows import item_lines
 from sealroom.verifier import appraise_evidence
+from sealroom.x509_reader import read_certificates
 
 __all__ = ["check", "fetch", "register", "show"]
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A collateral bundle.")]
+_LONGEST_WAIT = 600
+"""Seconds."""
 
 
 def register(app: typer.Typer) -> None:
@@ -61,9 +65,16 @@ def fetch(  # noqa: PLR0913 - one for each option
     (NVIDIA), and nothing else.
     """
     raw, now = read_input(evidence), datetime.now(UTC)
+    for option, address in (("--service", service), ("--ocsp", ocsp)):
+        if address is not None and (wrong := wrong_in_address(address)):
+            raise MisuseError("cli.address", f"{option} takes an address", got=wrong, expected=AN_ADDRESS)
+    if not 0 < timeout <= _LONGEST_WAIT:
+        raise MisuseError(
+            "cli.timeout", "--timeout takes some seconds", got=timeout, expected=f"up to {_LONGEST_WAIT}"
+        )
+    chain = None if certificates is None else _chain(certificates)
     with naming(evidence):
         tee = recognised(raw)
-        chain = None if certificates is None else read_input(certificates)
         needed = what_is_needed(tee, raw, product=product, certificates=chain)
     services = Services(intel=service or INTEL_SERVICE, intel_update=update, amd=service or AMD_SERVICE,
                         google=service, nvidia_rims=service or NVIDIA_RIMS, nvidia_ocsp=ocsp)  # fmt: skip
@@ -135,6 +146,16 @@ def _kept_or_fetched(
         kept.put(archive)
         keep_leaf(kept, archive)
     return archive
+
+
+def _chain(path: Path) -> bytes:
+    raw = read_input(path)
+    try:
+        read_certificates(raw)
+    except MalformedError:
+        raise MalformedError("cli.certificates", "--certificates names a file that holds none", where=str(path),
+                             expected="PEM or DER, the device's own first") from None  # fmt: skip
+    return raw
 
 
 def _read(file: Path) -> CollateralArchive:

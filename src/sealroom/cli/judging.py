@@ -98,7 +98,7 @@ def refuse_options(why: str, **given: object) -> None:
     for name, value in given.items():
         if value:
             option = "--" + name.replace("_", "-")
-            raise MisuseError("cli.option-not-for-this", f"{option} does not go with this evidence: {why}")
+            raise MisuseError("cli.option-not-for-this", f"{option} can not be used here: {why}")
 
 
 def recognised(raw: bytes) -> Tee:

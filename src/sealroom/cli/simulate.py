@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sealroom.cli.input_files import read_input
+from sealroom.cli.input_files import naming, read_input
 from sealroom.embedded.launch import launched_for
 from sealroom.errors import MisuseError
 from sealroom.evidence import Tee
@@ -39,11 +39,12 @@ def simulate(
     `sealroom serve --insecure-simulated DIR` runs on it. Stdout gets the part of a policy that accepts it: a policy
     with that part trusts whoever can read DIR. The measurement is that of this very installation of sealroom.
     """
-    launched = launched_for(parse_init_data(read_input(init_data)).digest)
+    with naming(init_data):
+        launched = launched_for(parse_init_data(read_input(init_data)).digest)
     tee = kind_named(kind).cpu.tee
     if product is not None:
         if tee is not Tee.SNP:
-            raise MisuseError("cli.product", "only machines with SNP have a product to choose", got=kind,
+            raise MisuseError("cli.product", "only the kind snp has a product to choose", got=kind,
                               hint="leave --product out")  # fmt: skip
         platform_at(directory, product=product)
     machine = power_on(kind, directory)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
+from sealroom.collateral.fetch.address import AN_ADDRESS, wrong_in_address
 from sealroom.errors import MalformedError
 
 __all__ = ["FetchSettings"]
@@ -83,18 +83,9 @@ def _one_of(table: Mapping[str, object], key: str, words: tuple[str, ...], sourc
 
 
 def _address(table: Mapping[str, object], key: str, source: str) -> str:
-    """Names and passwords have no place in it: addresses stand in error messages."""
     text = _text(table, key, source) or ""
-    expected = "an address such as https://pccs.example:8081"
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise _wrong(source, key, "what is no address", expected) from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or port == 0:
-        raise _wrong(source, key, "what is no address, or one with a password", expected)
-    if parts.query or parts.fragment:
-        raise _wrong(source, key, "an address with a query", expected)
+    if wrong := wrong_in_address(text):
+        raise _wrong(source, key, wrong, AN_ADDRESS)
     return text
 
 

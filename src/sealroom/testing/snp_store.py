@@ -78,7 +78,7 @@ def load_platform(directory: Path) -> SnpPlatform:
         )
     except OSError as reason:
         raise UnavailableError("simulated.store", f"there is no simulated platform: {reason.strerror}",
-                               where=str(path)) from None  # fmt: skip
+                               where=str(path), hint="sealroom simulate makes one") from None  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError) as reason:
         raise MalformedError("simulated.store", f"the simulated platform is damaged ({type(reason).__name__})",
                              where=str(path), hint="remove the file, and a new one is made") from None  # fmt: skip

@@ -49,3 +49,29 @@ def test_one_letter_among_hexadecimal_digits_is_pointed_at() -> None:
     with pytest.raises(MalformedError) as refused:
         load_policy(document.format("0"), source="test.toml")
     assert refused.value.hint == "it has 1 character"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code"),
+    [
+        *(
+            ("--service", value, "cli.address")
+            for value in ("pccs.example", "ftp://x", "https://", "http://[::1", "")
+        ),
+        *(("--service", value, "cli.address") for value in ("http://me:secret@x", "http://x/?q=1", "http://x:0")),
+        ("--ocsp", "ocsp.example", "cli.address"),
+        *(("--timeout", value, "cli.timeout") for value in ("-1", "0", "nan", "inf")),
+        ("--certificates", "FILE", "cli.certificates"),
+    ],
+)
+def test_nobody_is_asked_with_a_slip_in_an_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, code: str
+) -> None:
+    file = tmp_path / "FILE"
+    file.write_bytes(_TEXT)
+
+    status = _run(["collateral", "fetch", str(file), "-o", "-", option, str(file) if value == "FILE" else value])
+
+    said = capsys.readouterr().err
+    assert (status, f"({code})" in said) == (3 if code == "cli.certificates" else 2, True), said
+    assert "secret" not in said

@@ -61,7 +61,7 @@ class Transport:
         for attempt in range(1, self._attempts + 1):
             try:
                 status, answer = self._ask(method, url, **request)
-            except httpx.HTTPError as reason:
+            except (httpx.HTTPError, httpx.InvalidURL) as reason:
                 raise _unusable(url, f"{type(reason).__name__}: {reason}"[:200]) from None
             if status == httpx.codes.OK:
                 return answer
