@@ -176,9 +176,10 @@ def _flushed(status: int) -> int:
 
 
 def _tell(error: SealroomError, *, as_json: bool) -> int:
-    print(error.diagnostics(), file=sys.stderr)  # noqa: T201 - the command line's own voice
-    if as_json:
-        print(json.dumps({"error": error.as_dict()}))  # noqa: T201
+    with contextlib.suppress(OSError):  # the status says it too, where nothing can be written
+        print(error.diagnostics(), file=sys.stderr)  # noqa: T201 - the command line's own voice
+        if as_json:
+            print(json.dumps({"error": error.as_dict()}))  # noqa: T201
     return error.exit_status
 
 
@@ -194,5 +195,6 @@ def _confess(error: Exception) -> int:
         f"error: {type(error).__name__} at {where}: this is a bug of Sealroom (internal.unexpected)",
         "hint: SEALROOM_TRACEBACK=1 shows the whole trace, which may hold content; mind where you send it",
     )
-    print("\n".join(lines), file=sys.stderr)  # noqa: T201
+    with contextlib.suppress(OSError):
+        print("\n".join(lines), file=sys.stderr)  # noqa: T201
     return EXIT_BUG

@@ -59,6 +59,17 @@ def test_a_full_disk_behind_stdout_is_told_and_is_no_bug(policy: Path) -> None:
     assert "No space left" in done.stderr
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_status_says_what_is_wrong_where_nothing_can_be_written(words: tuple[str, ...], stream: str) -> None:
+    other = {"stdout": "stderr", "stderr": "stdout"}[stream]
+    with Path("/dev/full").open("wb") as full:
+        done = sealroom("verify", "/dev/null", *words, **{stream: full, other: subprocess.PIPE})
+
+    assert done.returncode == 3
+    assert "Traceback" not in (done.stderr or "")
+
+
 def test_with_stdout_closed_nothing_that_is_opened_later_gets_the_output(policy: Path, tmp_path: Path) -> None:
     script = f'exec "{sys.executable}" -m sealroom simulate "{tmp_path}/guest" --init-data "{tmp_path}/init.toml" >&-'
     (tmp_path / "init.toml").write_text('version = "0.1.0"\nalgorithm = "sha256"\n[data]\n')
