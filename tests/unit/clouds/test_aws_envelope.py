@@ -101,6 +101,13 @@ def test_ber_of_one_element_is_its_der():
     assert definite(der.sequence(string)) == der.sequence(string)
 
 
+@pytest.mark.parametrize("other", [der.integer(1), der.sequence(), b"\x80\x01a", b"\x05\x00"])
+def test_a_chunk_of_another_kind_is_no_part_of_a_string(other):
+    for chunks in ((other,), (der.octet_string(b"a"), other), (other, der.octet_string(b"a"))):
+        with pytest.raises(MalformedError, match=r"ber\.encoding"):
+            definite(indefinite(0x24, *chunks))
+
+
 def test_the_depth_is_bounded():
     whole = b"\x05\x00"
     for _ in range(MAX_DEPTH):

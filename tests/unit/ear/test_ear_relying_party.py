@@ -134,6 +134,8 @@ def test_each_attester_was_appraised_by_a_policy_that_counts():
     two = changed(UNDERSCORES, "submods", "gpu0", to={"ear_status": "none"})
     with pytest.raises(UnverifiedError, match=r"ear\.policy"):
         read(two, policies=frozenset({"policy-1"}))
+    with pytest.raises(UnverifiedError, match=r"ear\.policy"):
+        read(UNDERSCORES, policies=frozenset({"policy-2", "policy-"}))
 
 
 def test_a_status_that_is_asked_for_is_the_recomputed_one():

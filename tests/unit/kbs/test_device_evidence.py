@@ -110,6 +110,7 @@ def _pool(document: dict[str, Any]) -> dict[str, Any]:
         lambda one: _first(one).update(collateral=[]),
         lambda one: _first(one).update(collateral={"Bad Name": next(iter(_pool(one)))}),
         lambda one: _first(one).update(collateral={"cert_chain": next(iter(_pool(one)))}),
+        lambda one: _first(one)["collateral"].update(cert_chain=next(iter(_pool(one)))),  # a chain beside its own
         lambda one: _first(one).update(collateral={"ocsp": "00" * 32}),
         lambda one: _first(one).update(collateral={"ocsp": 1}),
         lambda one: _first(one).update(collateral={f"item_{count}": next(iter(_pool(one))) for count in range(17)}),
