@@ -10,9 +10,19 @@ import pytest
 from sealroom.binding import Label, report_data
 from sealroom.collateral import EvidenceBundle
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnverifiedError
-from sealroom.evidence import AttestedKey, Collateral, CollectedEvidence, KeyPurpose, PolicyRefusedError, Tee
+from sealroom.evidence import (
+    AttestedKey,
+    Collateral,
+    CollectedEvidence,
+    Evidence,
+    KeyPurpose,
+    PolicyRefusedError,
+    Tee,
+    TrustRoots,
+)
 from sealroom.policy import InitData, Policy, default_policy, load_policy
 from sealroom.statement import RoomStatement
+from sealroom.tees.registry import for_tee, known_tees
 from sealroom.testing.snp import DEFAULT_POLICY, POLICY_DEBUG, SimulatedSnp, SnpPlatform, SnpVendor, flip_bit
 from sealroom.verifier import appraise_evidence, appraise_room, attest_guest, attest_room
 
@@ -339,3 +349,15 @@ def test_evidence_alone_is_judged_against_the_report_data_that_is_expected(world
     assert appraise_evidence(**parts, expected_report_data=b"\x42" * 64).accepted
     with pytest.raises(UnverifiedError):
         appraise_evidence(**parts, expected_report_data=b"\x43" * 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stranger(Evidence):
+    """Evidence of no TEE that is known."""
+
+
+@pytest.mark.parametrize("tee", known_tees())
+def test_evidence_of_one_tee_never_reaches_the_verifier_of_another(tee: Tee) -> None:
+    """Whatever it calls itself."""
+    with pytest.raises(MisuseError, match=r"tee\.other-evidence"):
+        for_tee(tee).verify(_Stranger(tee=tee, raw=b""), roots=TrustRoots(), collateral=Collateral(items={}), at=_AT)
