@@ -2,16 +2,17 @@
 everything else is right; and what every format has to bear."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealroom.errors import SealroomError
-from sealroom.evidence import Tee, Validity
+from sealroom.evidence import Collateral, Tee, TrustRoots, Validity
 from sealroom.pem import as_pem
 from sealroom.tees import sgx, tdx
+from sealroom.tees.registry import for_tee
 from sealroom.testing.dcap import DcapPlatform
 from sealroom.testing.intel import IntelVendor, Level, ModuleForm, PckForm, QeIdentityForm, TcbInfoForm
 from sealroom.testing.pki import mint_certificate, mint_crl
@@ -405,3 +406,20 @@ def world_of(world, platform):
 def recorded(world):
     """One quote and its collateral, whose lengths stay as they are."""
     return world.td(version=5, td_15=True).quote(DATA), world.items()
+
+
+@pytest.mark.parametrize("tee", [Tee.TDX, Tee.SGX])
+def test_a_verdict_that_is_remembered_is_none_under_other_roots_with_other_collateral_or_at_another_time(world, tee):
+    raw = (world.td() if tee is Tee.TDX else world.enclave()).quote(DATA)
+    items, verifier = world.items(tee), for_tee(tee)
+    window = world.claims(raw, items, tee).validity
+    stranger = TrustRoots(insecure_simulated=frozenset({b"\x5e" * 32}))
+    for roots in (TrustRoots(), stranger):
+        with pytest.raises(SealroomError) as refused:
+            verifier.verify(verifier.parse(raw), roots=roots, collateral=Collateral(items=items), at=AT)
+        assert refused.value.code in {"x509.untrusted-root", "dcap.untrusted-root"}
+    assert world.refusal(raw, items | {"tcb_info_response": b"{}"}, tee)
+    assert world.refusal(raw, {name: item for name, item in items.items() if name != "pck_crl"}, tee)
+    assert world.refusal(raw, items, tee, window.not_after + timedelta(seconds=1))
+    assert world.refusal(raw, items, tee, window.not_before - timedelta(seconds=1))
+    assert world.claims(raw, items, tee).validity == window
