@@ -213,7 +213,7 @@ async def _announced(state: State, facts: dict[str, str]) -> AsyncIterator[None]
 
 def words_to_chat(endpoint: str, state: State) -> str:
     """What follows ``sealroom``: by itself ``chat`` looks into the usual folder alone."""
-    return "chat" if state.folder == default_state_folder() else f"chat --endpoint {endpoint}"
+    return "chat" if state == State(default_state_folder()) else f"chat --endpoint {endpoint}"
 
 
 def _how_to_talk(endpoint: str, model: str, system: EmbeddedSystem) -> str:

@@ -32,6 +32,10 @@ class State:
     """The folder of one embedded system; every path in it has a name here."""
 
     folder: Path
+    """Absolute, whatever it was given as: documents in it name others in it, and are read from there."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.folder.absolute())
 
     def guest(self, kind: str) -> Path:
         """The simulated machine of ``kind`` with the room's guest launched on it."""
