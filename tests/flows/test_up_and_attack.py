@@ -157,6 +157,18 @@ def test_the_endpoint_answers_an_openai_client_and_ctrl_c_ends_everything(tmp_pa
     assert not (tmp_path / "up.json").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_is_broken_off_says_by_which_signal(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "sealroom", "up", "--port", "0"]
+    environment = {**os.environ, "SEALROOM_STATE": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as starting:
+        assert starting.stderr is not None
+        starting.stderr.readline()  # the first step is done: it listens to signals
+        starting.send_signal(number)
+        assert starting.wait(timeout=30) == 128 + number
+    assert processes_with(str(tmp_path)) == []
+
+
 def test_no_child_survives_even_if_up_is_killed(tmp_path: Path) -> None:
     with running_system(tmp_path) as (running, _):
         started = descendants_of(running.pid)

@@ -85,15 +85,21 @@ async def _until_told(wish: _Wish, state: State) -> None:
     """Run until done, or until a signal; either way everything that was started is stopped, in order."""
     served = asyncio.Event()
     work = asyncio.ensure_future(_run(wish, state, served))
+    told: list[int] = []
+
+    def stop(number: int) -> None:
+        told.append(number)
+        work.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, work.cancel)
+        loop.add_signal_handler(number, stop, number)
     try:
         await work
     except asyncio.CancelledError:
         _say("stopped; nothing is left running")
         if not served.is_set():
-            raise typer.Exit(130) from None
+            raise typer.Exit(128 + told[0] if told else 130) from None
 
 
 async def _run(wish: _Wish, state: State, served: asyncio.Event) -> None:
