@@ -177,11 +177,16 @@ def test_an_enclave_image_and_its_signer(measure, files):
     told = measure("nitro", "image.eif")
     assert told["values"]["pcr0"] == pcr(b"kernel", b"cmdline", b"first", b"second").hex()
     assert "pcr8" not in told["values"]
+    pinned = policy_with(told["policy"], "nitro").nitro.measurements
+    assert pinned["pcr0"] == (bytes.fromhex(told["values"]["pcr0"]),)
     section = signature_section(pcr(b"kernel", b"cmdline", b"first"))
     (files / "image.eif").write_bytes(eif(((1, b"kernel"), (2, b"cmd\x1b[2Jline"), (3, b"first"))))
     assert "\x1b" not in measure("nitro", "image.eif")["inputs"]["command line"]
     (files / "image.eif").write_bytes(eif(((1, b"kernel"), (2, b"cmdline"), (3, b"first"), (4, section))))
-    assert len(measure("nitro", "image.eif")["values"]["pcr8"]) == 96
+    signed = measure("nitro", "image.eif")
+    assert len(signed["values"]["pcr8"]) == 96
+    by_signer = signed["policy"].replace("# pcr8", "pcr8")
+    assert policy_with(by_signer, "nitro").nitro.measurements["pcr8"] == (bytes.fromhex(signed["values"]["pcr8"]),)
 
 
 @pytest.mark.parametrize(("verb", "name"), [("snp", "snp.fd"), ("tdx", "tdx.fd"), ("sgx", "right.sig"),

@@ -1,5 +1,6 @@
 """``sealroom measure nitro``: the PCRs of an enclave image."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,12 @@ def measure_nitro_image(
             not_covered=["metadata, build time, default memory and processors", "PCR3 and PCR4: role and instance"],
             changes_with=["pcr0: kernel, command line and all ramdisks", "pcr1: kernel, command line, first ramdisk",
                           "pcr2: the other ramdisks", "pcr8: the certificate that signed the image"],
-            policy="# this release has no rules for Nitro evidence yet",
+            policy=_policy(values),
         ),
         as_json=as_json,
     )  # fmt: skip
+
+
+def _policy(values: Mapping[str, str]) -> str:
+    signer = f'\n# or, for every image of this signer:\n# pcr8 = ["{values["pcr8"]}"]' if "pcr8" in values else ""
+    return f'[nitro]\npcr0 = ["{values["pcr0"]}"]{signer}'
