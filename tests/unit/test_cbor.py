@@ -95,6 +95,13 @@ def test_indefinite_lengths_are_read() -> None:
     assert read_cbor(raw) == {"a": [2, 3], "b": b"\1\2\3"}
 
 
+def test_fault_gpu_cloud_23_a_map_under_a_tag_is_a_map_like_any_other() -> None:
+    tagged = read_cbor(bytes.fromhex("d9018f a1 01 a1 02 03"))
+    assert isinstance(tagged, Tagged)
+    assert type(tagged.value) is dict
+    assert tagged == Tagged(399, {1: {2: 3}})
+
+
 def _has_tag(value: Any) -> bool:
     if isinstance(value, Tagged):
         return True

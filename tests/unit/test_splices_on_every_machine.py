@@ -129,7 +129,8 @@ def test_evidence_for_another_purpose_or_of_a_part_is_refused(pair: Pair) -> Non
 
 @pytest.mark.parametrize("pair", _SHORT, indirect=True)
 def test_a_short_field_carries_a_digest_and_no_cut(pair: Pair) -> None:
-    """A vTPM's nonce that is the first half of the report data would leave the second bound to nothing."""
+    """Fault gpu-cloud 9: a vTPM's nonce that is the first half of the report data would leave the second bound to
+    nothing."""
     honest = pair.bundle()
     cut = pair.own.cpu.collect(report_data(Label.ROOM_STATEMENT, honest.statement)[:32])
     assert pair.refusal(replace(honest, cpu=cut)) == "binding.report-data"

@@ -28,6 +28,7 @@ def nvml(gpus):
 
 
 def test_every_gpu_gives_a_report_that_verifies_with_what_lies_beside_it(nvml, gpus, vendor):
+    """Fault gpu-cloud 10: what collects and what verifies speak of one structure."""
     along = {f"gpu{index}": {name: value for name, value in gpu.items().items() if name != "cert_chain"}
              for index, gpu in enumerate(gpus)}  # fmt: skip
     found = gpus_of_this_machine(nvml=nvml, collateral=lambda name: Collateral(items=along[name]))
