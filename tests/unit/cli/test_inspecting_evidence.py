@@ -4,16 +4,22 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sealroom.binding import Label, carried, report_data
 from sealroom.cli.main import _run
 from sealroom.collateral import EvidenceBundle
+from sealroom.collateral.archive import CollateralArchive
+from sealroom.evidence import Collateral, Tee
 from sealroom.statement import RoomStatement
 from sealroom.tees.recognise import recognise
+from sealroom.testing.cca import cose_key
 from sealroom.testing.machines import CPUS, Launched, SimulatedGuest, guest_at, power_on
 
 _DATA = bytes(range(64))
@@ -172,6 +178,32 @@ def test_a_key_is_shown_with_the_name_that_a_policy_has_for_it(shared_vectors: P
     assert "c2VjcmV0" not in shared.out
     assert shared.content[0]["a policy names it"].startswith("not at all")
     assert inspect(b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n").status == 3
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()])
+def test_a_key_has_one_name_in_every_form(inspect: Inspect, curve: ec.EllipticCurve) -> None:
+    key = ec.generate_private_key(curve)
+    forms = [
+        key.public_key().public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
+        for encoding in (Encoding.PEM, Encoding.DER)
+    ]
+
+    shown = [inspect(raw) for raw in (*forms, cose_key(key))]
+
+    assert all(one.out.startswith("public key") for one in shown)
+    assert {one.content["a policy names it"] for one in shown} == {f"sha256:{sha256(forms[1]).hexdigest()}"}
+
+
+def test_fetched_collateral_is_shown_part_by_part(inspect: Inspect) -> None:
+    at = datetime(2026, 6, 1, tzinfo=UTC)
+    archive = CollateralArchive(tee=Tee.SNP, subject="Genoa", fetched_at=at, holds_until=None,
+                                collateral=Collateral(items={"leaf": b"no certificate"}))  # fmt: skip
+
+    shown = inspect(archive.encode())
+
+    assert shown.out.startswith("collateral bundle (nothing here is verified)")
+    assert set(shown.content["items"]) == {"leaf"}
+    assert (shown.content["tee"], shown.content["subject"]) == ("snp", "Genoa")
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,18 @@ from sealroom.cli.inspecting.documents import (
 )
 from sealroom.cli.inspecting.evidence import (
     describe_bundle,
+    describe_collateral,
     describe_evidence,
     describe_key_configs,
     describe_statement,
 )
-from sealroom.cli.inspecting.keys import describe_public_key
+from sealroom.cli.inspecting.keys import describe_cose_key, describe_public_key
 from sealroom.cli.inspecting.quotes import describe_quote, looks_like_quote
 from sealroom.cli.inspecting.signed import describe_reference_file, describe_result, looks_like_result
 from sealroom.cli.inspecting.snp import describe_snp_report
 from sealroom.cli.inspecting.tree import Description
 from sealroom.cli.inspecting.wrapped import describe_attest, describe_hcl
+from sealroom.collateral.archive import is_archive
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Tee
 from sealroom.kbs.init_data import parse_init_data
@@ -36,11 +38,13 @@ from sealroom.tees.snp.layout import REPORT
 
 __all__ = ["describe", "describe_directory"]
 
-_DER_SEQUENCES = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a short form would be shorter than any certificate
+_DER_SEQUENCES = (b"\x30\x59", b"\x30\x76", b"\x30\x81", b"\x30\x82", b"\x30\x83")
+"""Keys on P-256 and P-384, then the long forms: a short one would be shorter than any certificate."""
 _KNOWN = (
-    "evidence bundles, evidence of every TEE, TPM quotes, HCL reports, reference values of NVIDIA, OCSP responses, "
-    "certificates and CRLs (PEM or DER), public keys, policies, reference files, init data, room configurations, "
-    "room statements, key configurations, attestation results, JSON, JWS and JWE, folders of sealed models"
+    "evidence and collateral bundles, evidence of every TEE, TPM quotes, HCL reports, reference values of NVIDIA, "
+    "OCSP responses, certificates and CRLs (PEM or DER), public keys, policies, reference files, init data, room "
+    "configurations, room statements, key configurations, attestation results, JSON, JWS and JWE, folders of sealed "
+    "models"
 )
 _IN_JSON = frozenset({Tee.AZURE_VTPM, Tee.TPM})
 
@@ -65,6 +69,15 @@ def describe_directory(folder: Path) -> Description:
     return describe_sealed_model(folder)
 
 
+def _describe_map(raw: bytes) -> Description:
+    """A map in CBOR: of its own kind, or the collection that a room's evidence is."""
+    if is_archive(raw):
+        return describe_collateral(raw)
+    with suppress(MalformedError):
+        return describe_cose_key(raw)
+    return describe_bundle(raw)
+
+
 def _describe_x509(raw: bytes) -> Description:
     if b"-----BEGIN PUBLIC KEY" in raw:
         return describe_public_key(raw)
@@ -73,7 +86,7 @@ def _describe_x509(raw: bytes) -> Description:
     try:
         return describe_certificates(raw)
     except MalformedError as not_certificate:
-        for reader in (describe_crl, describe_ocsp):
+        for reader in (describe_crl, describe_ocsp, describe_public_key):
             with suppress(MalformedError, UnverifiedError):
                 return reader(raw)
         raise not_certificate from None
@@ -143,7 +156,7 @@ def _begins(*marks: bytes) -> Callable[[bytes], bool]:
 
 
 _READERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Description]], ...] = (
-    (lambda raw: raw[:1] != b"" and 0xA0 <= raw[0] <= 0xBF, describe_bundle),
+    (lambda raw: raw[:1] != b"" and 0xA0 <= raw[0] <= 0xBF, _describe_map),
     (_begins(b"\x11\xe0"), lambda raw: describe_evidence(Tee.NVIDIA, raw)),
     (_begins(b"HCLA"), describe_hcl),
     (_begins(b"\xff\x54\x43\x47"), describe_attest),

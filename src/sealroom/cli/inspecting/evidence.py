@@ -22,11 +22,19 @@ from sealroom.cli.inspecting.wrapped import (
     describe_tpm,
 )
 from sealroom.collateral import EvidenceBundle, parse_bundle
+from sealroom.collateral.archive import read_archive
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import CollectedEvidence, Tee
 from sealroom.statement import parse_statement, statement_members
+from sealroom.tees.windows import item_lines
 
-__all__ = ["describe_bundle", "describe_evidence", "describe_key_configs", "describe_statement"]
+__all__ = [
+    "describe_bundle",
+    "describe_collateral",
+    "describe_evidence",
+    "describe_key_configs",
+    "describe_statement",
+]
 
 _COLLATERAL = {
     "leaf": describe_certificates, "chain": describe_certificates, "crl": describe_crl,
@@ -34,7 +42,7 @@ _COLLATERAL = {
     "tcb_info_issuer_chain": describe_certificates, "qe_identity_issuer_chain": describe_certificates,
     "pck_crl_issuer_chain": describe_certificates, "pck_crl": describe_crl, "root_ca_crl": describe_crl,
     "cert_chain": describe_certificates, "driver_rim": describe_rim, "vbios_rim": describe_rim,
-    "ocsp": describe_stapled, "jwks": describe_json,
+    "ocsp": describe_stapled, "jwks": describe_json, "ak_issuers": describe_certificates,
 }  # fmt: skip
 
 
@@ -47,6 +55,15 @@ def describe_bundle(raw: bytes) -> Description:
         content["devices"] = {name: _evidence(device.tee, device.raw) for name, device in bundle.devices.items()}
         content["endorsements"] = _endorsements(bundle)
     return Description("evidence bundle, version 2", content)
+
+
+def describe_collateral(raw: bytes) -> Description:
+    """What `collateral fetch` wrote, part by part."""
+    archive = read_archive(raw)
+    until = None if archive.holds_until is None else archive.holds_until.isoformat()
+    facts: dict[str, Tree] = {"tee": archive.tee.value, "subject": archive.subject,
+                              "fetched_at": archive.fetched_at.isoformat(), "holds_until": until}  # fmt: skip
+    return Description("collateral bundle", facts | {"items": dict(item_lines(archive.collateral))})
 
 
 def describe_statement(raw: bytes) -> Description:
