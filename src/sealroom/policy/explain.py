@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from sealroom.evidence import Tee
 from sealroom.policy.allowances import SNP_WARNINGS
 from sealroom.policy.explain_intel import explain_intel
 from sealroom.policy.explain_others import explain_others
+from sealroom.policy.load_clouds import QUOTE
 from sealroom.policy.model import EngineRules, ModelRules, Policy, SnpRules
 from sealroom.policy.references.accepting import files_in_words
 
@@ -65,6 +67,20 @@ def _trust(policy: Policy) -> Iterator[str]:
     yield f"  a verdict lasts {int(policy.trust.max_age.total_seconds())} seconds from the making of the evidence"
     if "freshness" not in policy.unchecked:
         yield "  only evidence that answers the verifier's own nonce"
+    yield from _nothing(policy)
+
+
+def _nothing(policy: Policy) -> Iterator[str]:
+    """Of which kinds nothing can be accepted, though the policy names them."""
+    trust = policy.trust
+    if not trust.device_keys and not trust.insecure_simulated:
+        yield from (f"  NOTHING of {tee} yet: no key is enrolled under device_keys"
+                    for tee in (Tee.CCA, Tee.TPM) if tee in trust.tees)  # fmt: skip
+    for tee, rules in ((Tee.AZURE_VTPM, policy.azure_vtpm), (Tee.GCP, policy.gcp)):
+        if rules is None or QUOTE not in rules.kind or "no_hardware_evidence" in rules.pcrs.allow:
+            continue
+        if not (policy.snp or policy.tdx or any(path.startswith(f"{tee}.") for path in policy.inner)):
+            yield f"  NOTHING of {tee} by quote yet: no table is for its hardware, [{tee}.snp] or [{tee}.tdx]"
 
 
 def _inner(policy: Policy) -> Iterator[str]:

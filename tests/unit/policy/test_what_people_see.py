@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from policy_machine import MEASUREMENT, Machine
 from test_policy_documents import WHOLE
 
@@ -36,6 +37,29 @@ def test_the_explanation_says_that_a_service_s_token_stands_for_the_hardware() -
                               ("gcp", "confidential-space", True), ("gcp", "quote", False)):  # fmt: skip
         text = explain(load_policy(document.format(tee, kind), source="x"))
         assert (f"LETS PASS tokens ({kind})" in text) is warned
+
+
+@pytest.mark.parametrize(
+    ("tee", "lines", "more", "nothing"),
+    [
+        ("cca", f'rim = ["{"0f" * 32}"]', "", "NOTHING of cca yet"),
+        ("cca", f'rim = ["{"0f" * 32}"]', f'device_keys = ["sha256:{"0f" * 32}"]', ""),
+        ("tpm", f'pcr04 = ["{"0f" * 32}"]', "", "NOTHING of tpm yet"),
+        ("azure-vtpm", f'pcr04 = ["{"0f" * 32}"]', "", "NOTHING of azure-vtpm by quote yet"),
+        ("azure-vtpm", f'pcr04 = ["{"0f" * 32}"]\n[azure-vtpm.tdx]\nmr_td = ["{"0f" * 48}"]', "", ""),
+        ("gcp", f'pcr04 = ["{"0f" * 32}"]', "", "NOTHING of gcp by quote yet"),
+        ("gcp", f'pcr04 = ["{"0f" * 32}"]\nallow = ["no_hardware_evidence"]', "", ""),
+        ("gcp", f'kind = ["confidential-space"]\nimage_digest = ["sha256:{"0f" * 32}"]', "", ""),
+    ],
+)
+def test_the_explanation_says_of_what_nothing_can_be_accepted(tee: str, lines: str, more: str, nothing: str) -> None:
+    document = f'policy = 1\nname = "x"\n[trust]\ntees = ["{tee}"]\n{more}\n[{tee}]\n{lines}\n'
+    if ".tdx]" in lines:
+        document += '[unchecked]\nrtmr = "the wrapper measures what is started"\n'
+
+    text = explain(load_policy(document, source="x"))
+    assert nothing in text
+    assert ("NOTHING" in text) is bool(nothing)
 
 
 def test_the_explanation_of_a_policy_that_leaves_nothing_open_says_so() -> None:
