@@ -138,6 +138,12 @@ UNTAKEN = {
     "a key to be fetched": (b"<ds:X509Data>", b'<ds:RetrievalMethod URI="http://rim.invalid/"/><ds:X509Data>'),
     "a subject among the certificates": (b"<ds:X509Certificate>", b"<ds:X509SubjectName/><ds:X509Certificate>"),
     "no key": (b"<ds:KeyInfo>", b"<ds:Object/><ds:KeyInfo>"),
+    "a key in front of the signature": (
+        b"<ds:Signature ", b'<d:KeyInfo xmlns:d="http://www.w3.org/2000/09/xmldsig#"/><ds:Signature '
+    ),
+    "a key inside another element": (
+        b"<ds:Signature ", b'<ns0:Link><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"/></ns0:Link><ds:Signature '
+    ),
 }  # fmt: skip
 
 
