@@ -169,16 +169,16 @@ def _gpus_at(folder: Path, preset: str) -> Any:
 
 def _nvidia_table(gpus: Any) -> str:
     first = gpus.gpus[0]
-    # a switch does not say in which mode it works: that each is linked to all GPUs here is checked without a word
-    modes = f'mode = ["{"multi" if len(gpus.gpus) > 1 else "single"}"]\n'
-    others = f"switches = {len(gpus.switches)}\n" if gpus.switches else modes
+    mode = "protected-pcie" if gpus.switches else "multi" if len(gpus.gpus) > 1 else "single"
+    switches = f"switches = {len(gpus.switches)}\n" if gpus.switches else ""
     return f"""
 [nvidia]
 # Every GPU of this machine, with the software that was installed and the mode that was set; all of it compared with
 # the reference values that the vendor has signed.
 architectures = ["{first.family.architecture}"]
 count = {len(gpus.gpus)}
-{others}minimum_driver = "{first.software.driver}"
+{switches}mode = ["{mode}"]
+minimum_driver = "{first.software.driver}"
 """
 
 
