@@ -192,7 +192,6 @@ EXCEPTIONS = {
     "sealroom.testing.guest_devices": "devices and a host's service, without silicon behind them",
     "sealroom.testing.machine_tdx": "what a simulated vendor says of a machine is dated today",
     "sealroom.testing.kms": "a simulated key service has a clock, as a real one does",
-    "sealroom.testing.kms": "a simulated key service has a clock, as a real one does",
     "sealroom.testing.nitro": "a simulated security module has a clock, as a real one does",
     "sealroom.testing.nvml": "NVIDIA's binding and its structures, without a driver behind them",
     "sealroom.testing.snp_guest": "reads and writes the description of a simulated guest",
