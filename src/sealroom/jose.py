@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import load_der_x509_certificate
 
 from sealroom.errors import MalformedError, SealroomError, UnverifiedError
 from sealroom.evidence import Validity
@@ -308,6 +307,8 @@ def _rsa_of_certificate(chain: Any, area: str) -> rsa.RSAPublicKey | None:
     """
     if not isinstance(chain, list) or not chain or not isinstance(chain[0], str):
         raise _bad_set(area, "a key has neither numbers nor a certificate")
+    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 - few key sets have certificates alone
+
     try:
         key = load_der_x509_certificate(base64.b64decode(chain[0], validate=True)).public_key()
     except (binascii.Error, ValueError, UnsupportedAlgorithm):

@@ -12,11 +12,11 @@ from sealroom.cli.input_files import naming, parse_fingerprints_option, parse_ti
 from sealroom.cli.judging import recognised
 from sealroom.collateral.archive import MAX_ARCHIVE, CollateralArchive, is_archive, read_archive
 from sealroom.collateral.cache import CollateralCache
-from sealroom.collateral.fetch import Transport
 from sealroom.collateral.fetch.address import AN_ADDRESS, wrong_in_address
 from sealroom.collateral.fetch.amd import AMD_SERVICE
 from sealroom.collateral.fetch.intel import INTEL_SERVICE
 from sealroom.collateral.fetch.nvidia import NVIDIA_OCSP, NVIDIA_RIMS
+from sealroom.collateral.fetch.transport import Transport
 from sealroom.collateral.fetch.vendors import Services, archive_of, fetch_needed, keep_leaf, kept_leaf, subject_of
 from sealroom.errors import MalformedError, MisuseError, UnavailableError
 from sealroom.policy import default_policy

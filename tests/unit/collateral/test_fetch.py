@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sealroom.collateral.fetch import IntelOptions, Transport, fetch_amd, fetch_intel
-from sealroom.collateral.fetch.amd import vcek_path
-from sealroom.collateral.fetch.transport import MAX_BODY, OneRound
+from sealroom.collateral.fetch.amd import fetch_amd, vcek_path
+from sealroom.collateral.fetch.intel import IntelOptions, fetch_intel
+from sealroom.collateral.fetch.transport import MAX_BODY, OneRound, Transport
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
 from sealroom.evidence import Collateral, Tee, TrustRoots
 from sealroom.tees import snp

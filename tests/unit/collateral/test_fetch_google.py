@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from sealroom.collateral.fetch import Transport
 from sealroom.collateral.fetch.google import fetch_google
+from sealroom.collateral.fetch.transport import Transport
 from sealroom.collateral.fetch.vendors import Services, fetch_needed, subject_of
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
 from sealroom.evidence import Collateral, Tee, TrustRoots

@@ -8,7 +8,8 @@ import pytest
 
 from sealroom.cbor import read_cbor
 from sealroom.cli.main import _run
-from sealroom.collateral.fetch import Transport, fetch_nvidia
+from sealroom.collateral.fetch.nvidia import fetch_nvidia
+from sealroom.collateral.fetch.transport import Transport
 from sealroom.errors import MalformedError, MisuseError, SealroomError, UnavailableError
 from sealroom.evidence import Collateral, Tee, TrustRoots
 from sealroom.pem import as_pem

@@ -2,11 +2,10 @@
 
 Nothing that is fetched is believed: it is untrusted bytes until verification has checked them. A fetch that fails
 leaves nothing behind, and what is absent is a refusal.
+
+    vendors       one call for whatever evidence needs: `intel`, `amd`, `nvidia`, `google`, one file each
+    transport     how they are asked
+    address       what the address of a service may be
+
+Nothing is imported here: a room reads the addresses in its configuration, and most rooms ask nobody.
 """
-
-from sealroom.collateral.fetch.amd import fetch_amd
-from sealroom.collateral.fetch.intel import IntelOptions, fetch_intel
-from sealroom.collateral.fetch.nvidia import fetch_nvidia
-from sealroom.collateral.fetch.transport import Transport
-
-__all__ = ["IntelOptions", "Transport", "fetch_amd", "fetch_intel", "fetch_nvidia"]

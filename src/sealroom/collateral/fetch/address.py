@@ -2,8 +2,6 @@
 
 from urllib.parse import urlsplit
 
-import httpx
-
 __all__ = ["AN_ADDRESS", "wrong_in_address"]
 
 AN_ADDRESS = "an address such as https://pccs.example:8081"
@@ -14,6 +12,8 @@ def wrong_in_address(text: str) -> str | None:
 
     Names and passwords have no place in it: addresses stand in error messages.
     """
+    import httpx  # noqa: PLC0415 - takes longer to read than the rest of a room's configuration; few have an address
+
     try:
         parts = urlsplit(text)
         port, _ = parts.port, httpx.URL(text)
