@@ -133,6 +133,11 @@ def _weaknesses(bench: MaaBench) -> Iterator[CloudCase]:
     yield bench.case("no Secure Boot by the runtime data", flags=frozenset({"secure_boot_off"}), x_ms_runtime=runtime)
     inside = bench.maa.wrapped(Tee.TDX, AT, dbgstat="enabled")
     yield bench.case("dbgstat enabled inside an azurevm", flags=frozenset({"debug"}), raw=inside)
+    for name, value in (("bootdebug-enabled", True), ("kerneldebug-enabled", True), ("hypervisordebug-enabled", "no"),
+                        ("debuggersdisabled", False)):  # fmt: skip
+        said = {**bench.maa.own_claims(AT), "x-ms-attestation-type": "azurevm", "secureboot": True,
+                "x-ms-isolation-tee": guest_claims(Tee.SNP, USER_DATA), f"x-ms-azurevm-{name}": value}  # fmt: skip
+        yield bench.case(f"{name} {value} in the guest", flags=frozenset({"debug"}), raw=bench.maa.sign(said))
     trusted_launch = {**bench.maa.own_claims(AT), "x-ms-attestation-type": "azurevm", "secureboot": True}
     yield bench.case("a VM that is not confidential", raw=bench.maa.sign(trusted_launch),
                      flags=frozenset({"no_confidential_vm", "not_compliant"}))  # fmt: skip

@@ -21,6 +21,9 @@ _SNP = {f"x-ms-sevsnpvm-{claim}": name for claim, name in {
         "idkeydigest": "id_key_digest", "authorkeydigest": "author_key_digest", "familyId": "family_id",
         "imageId": "image_id"}.items()}  # fmt: skip
 _DEBUG = ("tdx_td_attributes_debug", "x-ms-sevsnpvm-is-debuggable")
+_GUEST_DEBUG = tuple(f"x-ms-azurevm-{what}debug-enabled" for what in ("boot", "kernel", "hypervisor"))
+_NO_DEBUGGERS = "x-ms-azurevm-debuggersdisabled"
+"""What the service read of the guest's own software in its boot log (Microsoft, "Claim sets", VM attestation)."""
 _MIGRATABLE = ("tdx_td_attributes_migratable", "x-ms-sevsnpvm-migration-allowed")
 _RUNTIME = "x-ms-runtime"
 
@@ -68,7 +71,8 @@ class MaaClaims:
         """
         states = [one["dbgstat"] for one in (self._said, self._body) if one.get("dbgstat") is not None]
         may = any(not isinstance(state, str) or not state.startswith("disabled") for state in states)
-        return may or self._holds(_DEBUG)
+        attached = self._said.get(_NO_DEBUGGERS, True) is not True
+        return may or attached or self._holds(_DEBUG) or self._holds(_GUEST_DEBUG, self._said)
 
     @property
     def migratable(self) -> bool:
@@ -111,8 +115,9 @@ class MaaClaims:
         }
         return _hex(texts.pop(), f"{_RUNTIME}.user-data") if len(texts) == 1 else b""
 
-    def _holds(self, names: tuple[str, ...]) -> bool:
-        return any(self._body.get(name) is not None and self._body[name] is not False for name in names)
+    def _holds(self, names: tuple[str, ...], said: Mapping[str, Any] | None = None) -> bool:
+        claims = self._body if said is None else said
+        return any(claims.get(name) is not None and claims[name] is not False for name in names)
 
 
 def _hex(text: str, where: str) -> bytes:
