@@ -20,18 +20,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from sealroom.der import BIT_STRING, BOOLEAN, INTEGER, SEQUENCE, read_whole
-from sealroom.errors import MalformedError, MisuseError, UnverifiedError
+from sealroom import x509_extensions
+from sealroom.errors import MisuseError, UnverifiedError
 from sealroom.evidence import Validity
+from sealroom.x509_extensions import read_basic_constraints, read_key_usage
 from sealroom.x509_reader import (
     Certificate,
     RevocationList,
-    SignatureScheme,
     read_certificate,
     read_certificates,
     read_crl,
 )
 from sealroom.x509_reader import forget as forget_read
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = [
     "PublicKey",
@@ -261,8 +262,7 @@ def forget() -> None:
     forget_read()
     _load_key.cache_clear()
     _signature_holds.cache_clear()
-    _read_basic_constraints.cache_clear()
-    _read_key_usage.cache_clear()
+    x509_extensions.forget()
 
 
 def require_aware(at: datetime) -> None:
@@ -331,29 +331,12 @@ def _require_understood(certificate: Certificate, besides: frozenset[str]) -> No
 def _basic_constraints(certificate: Certificate) -> tuple[bool, int | None]:
     """Whether it is a CA, and how many CAs may stand between it and a leaf (RFC 5280 section 4.2.1.9)."""
     extension = certificate.extensions.get(_BASIC_CONSTRAINTS)
-    return (False, None) if extension is None else _read_basic_constraints(extension.value)
-
-
-@lru_cache(maxsize=256)
-def _read_basic_constraints(value: bytes) -> tuple[bool, int | None]:
-    reader = read_whole(value, SEQUENCE).reader()
-    is_ca = reader.take_if(BOOLEAN)
-    path_length = reader.take_if(INTEGER)
-    reader.end()
-    length = None if path_length is None else path_length.integer()
-    if length is not None and length < 0:
-        raise MalformedError("x509.path-length", "a path length is negative", got=length)
-    return is_ca is not None and is_ca.boolean(), length
+    return (False, None) if extension is None else read_basic_constraints(extension.value)
 
 
 def _key_usage(certificate: Certificate) -> int | None:
     extension = certificate.extensions.get(_KEY_USAGE)
-    return None if extension is None else _read_key_usage(extension.value)
-
-
-@lru_cache(maxsize=256)
-def _read_key_usage(value: bytes) -> int:
-    return read_whole(value, BIT_STRING).flags()
+    return None if extension is None else read_key_usage(extension.value)
 
 
 def require_in_window(validity: Validity, at: datetime, what: str) -> None:

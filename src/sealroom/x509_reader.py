@@ -6,7 +6,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
@@ -33,20 +32,19 @@ from sealroom.der import (
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import Validity
 from sealroom.pem import is_pem, read_pem
+from sealroom.x509_scheme import SignatureScheme, read_scheme, require_same_scheme
 
 __all__ = [
     "Certificate",
     "Extension",
     "Name",
     "RevocationList",
-    "SignatureScheme",
     "forget",
     "printable",
     "read_certificate",
     "read_certificates",
     "read_crl",
     "read_der_certificate",
-    "read_scheme",
 ]
 
 MAX_CERTIFICATE = 16 * 1024
@@ -63,18 +61,6 @@ _TBS = (CONTEXT_0, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE)
 _TBS_TAGS = {_TBS, (*_TBS, CONTEXT_3)}
 _BOOLEAN_TRUE = b"\x01\x01\xff"
 """What makes an extension critical."""
-
-
-class SignatureScheme(Enum):
-    """What a certificate may be signed with. Whoever verifies a chain says which of these it takes."""
-
-    RSA_PSS_SHA384 = "RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt of 48 bytes"
-    ECDSA_SHA256 = "ECDSA with SHA-256"
-    ECDSA_SHA384 = "ECDSA with SHA-384"
-    ECDSA_SHA512 = "ECDSA with SHA-512"
-    RSA_PKCS1_SHA256 = "RSASSA-PKCS1-v1_5 with SHA-256"
-    RSA_PKCS1_SHA384 = "RSASSA-PKCS1-v1_5 with SHA-384"
-    RSA_PKCS1_SHA512 = "RSASSA-PKCS1-v1_5 with SHA-512"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +202,7 @@ def _certificate(der: bytes) -> Certificate:
     if read_whole(version.content, INTEGER).integer() != 2:
         raise MalformedError("x509.version", "a certificate is not of version 3")
     number = serial.integer()
-    _require_same_scheme(scheme, algorithm)
+    require_same_scheme(scheme, algorithm)
     extensions = _extensions(rest[0] if rest else None)
     return Certificate(
         der=der, fingerprint=hashlib.sha256(der).digest(), tbs=body.whole, serial=number, issuer=_name(issuer.whole),
@@ -247,7 +233,7 @@ def _crl(der: bytes) -> RevocationList:
     version = tbs.take_if(INTEGER)
     if version is not None and version.integer() != 1:
         raise MalformedError("x509.version", "a revocation list is of an unknown version", got=version.integer())
-    _require_same_scheme(scheme, tbs.take(SEQUENCE))
+    require_same_scheme(scheme, tbs.take(SEQUENCE))
     issuer = _name(tbs.take(SEQUENCE).whole)
     this_update = tbs.take(UTC_TIME, GENERALIZED_TIME).time()
     if not (tbs.next_is(UTC_TIME) or tbs.next_is(GENERALIZED_TIME)):
@@ -355,59 +341,8 @@ def _validity(validity: Element) -> Validity:
     return Validity(not_before=times[0].time(), not_after=times[1].time())
 
 
-def read_scheme(algorithm: Element) -> SignatureScheme:
-    """How something is signed, by its AlgorithmIdentifier.
-
-    Raises:
-        UnverifiedError: ``x509.signature-algorithm``: in no way that is known here.
-    """
-    scheme = _SCHEMES.get(algorithm.whole)
-    if scheme is None:
-        raise UnverifiedError("x509.signature-algorithm", "a certificate or revocation list is signed in a way that "
-                              "is not accepted", got=algorithm.whole.hex(),
-                              expected="; ".join(scheme.value for scheme in SignatureScheme))  # fmt: skip
-    return scheme
-
-
-def _require_same_scheme(outer: SignatureScheme, inner: Element) -> None:
-    # RFC 5280 section 4.1.1.2: only the inner one is signed
-    if read_scheme(inner) is not outer:
-        raise MalformedError("x509.signature-algorithm", "the signed and the unsigned signature algorithm differ")
-
-
 def _require_size(der: bytes, limit: int, what: str) -> None:
     if len(der) > limit:
         raise MalformedError(
             "x509.too-long", f"a {what} is longer than any that we read", got=len(der), expected=limit
         )
-
-
-def _algorithm_identifiers() -> dict[bytes, SignatureScheme]:
-    """Every encoding that is met, whole: an AlgorithmIdentifier that is not exactly one of these is refused.
-
-    RSASSA-PSS (RFC 4055): hash parameters are NULL or absent, and the default trailer field is absent (DER) or
-    written out (AMD's certificates do).
-    """
-    known = {
-        bytes.fromhex("300a06082a8648ce3d040302"): SignatureScheme.ECDSA_SHA256,
-        bytes.fromhex("300a06082a8648ce3d040303"): SignatureScheme.ECDSA_SHA384,
-        bytes.fromhex("300a06082a8648ce3d040304"): SignatureScheme.ECDSA_SHA512,
-        bytes.fromhex("300d06092a864886f70d01010b0500"): SignatureScheme.RSA_PKCS1_SHA256,
-        bytes.fromhex("300d06092a864886f70d01010c0500"): SignatureScheme.RSA_PKCS1_SHA384,
-        bytes.fromhex("300d06092a864886f70d01010d0500"): SignatureScheme.RSA_PKCS1_SHA512,
-    }
-    for null in (b"\x05\x00", b""):
-        sha384 = _tlv(0x30, bytes.fromhex("0609608648016503040202") + null)
-        mgf1 = _tlv(0x30, bytes.fromhex("06092a864886f70d010108") + sha384)
-        for trailer in (b"", bytes.fromhex("a303020101")):
-            parameters = _tlv(0xA0, sha384) + _tlv(0xA1, mgf1) + bytes.fromhex("a203020130") + trailer
-            identifier = bytes.fromhex("06092a864886f70d01010a") + _tlv(0x30, parameters)
-            known[_tlv(0x30, identifier)] = SignatureScheme.RSA_PSS_SHA384
-    return known
-
-
-def _tlv(tag: int, content: bytes) -> bytes:
-    return bytes((tag, len(content))) + content
-
-
-_SCHEMES = _algorithm_identifiers()

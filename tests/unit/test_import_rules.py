@@ -23,7 +23,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("evidence", "binding", "fixed_layout", "der", "pem", "toml_keys"),
-    ("device_statement",),
+    ("device_statement", "x509_scheme", "x509_extensions"),
     ("statement", "x509_reader"),
     ("x509_chain",),
     ("cbor", "jose"),

@@ -16,7 +16,8 @@ from sealroom.testing import der as write
 from sealroom.testing.pki import CertificateForm, CrlForm, authority, mint_certificate, mint_crl
 from sealroom.testing.snp import flip_bit
 from sealroom.x509_chain import verify_chain, verify_crl
-from sealroom.x509_reader import SignatureScheme, read_certificate, read_certificates, read_crl
+from sealroom.x509_reader import read_certificate, read_certificates, read_crl
+from sealroom.x509_scheme import SignatureScheme
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 SCHEMES = frozenset({SignatureScheme.ECDSA_SHA384})

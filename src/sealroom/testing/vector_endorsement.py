@@ -11,7 +11,8 @@ from sealroom.errors import UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.tees.gcp.certificates import GCE_ROOTS
 from sealroom.x509_chain import require_in_window, require_signed, verify_ca
-from sealroom.x509_reader import Certificate, SignatureScheme, read_certificates
+from sealroom.x509_reader import Certificate, read_certificates
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["is_for_encryption", "verify_endorsement"]
 

@@ -17,7 +17,8 @@ from sealroom.tees._dcap.signed_json import signed_body, verify_signature
 from sealroom.tees._dcap.tcb_info import TcbInfo, read_tcb_info
 from sealroom.tees._remembered import Remembered
 from sealroom.x509_chain import public_key, require_in_window, verify_ca, verify_chain, verify_crl
-from sealroom.x509_reader import Certificate, RevocationList, SignatureScheme, printable, read_certificates
+from sealroom.x509_reader import Certificate, RevocationList, printable, read_certificates
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["ITEMS", "SCHEMES", "VerifiedCollateral", "crl_bytes", "verify_collateral"]
 

@@ -9,7 +9,8 @@ from sealroom.der import BOOLEAN, CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, SEQUENC
 from sealroom.errors import MalformedError, UnverifiedError
 from sealroom.evidence import TrustRoots
 from sealroom.x509_chain import VerifiedChain, verify_chain
-from sealroom.x509_reader import Certificate, SignatureScheme
+from sealroom.x509_reader import Certificate
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["GCE_ROOTS", "Instance", "issuer_address", "read_instance", "verify_ak_certificate"]
 

@@ -16,7 +16,8 @@ from sealroom.evidence import Collateral, TrustRoots
 from sealroom.jose import JoseAlg, JwkKey, Jwt, verify_jwt
 from sealroom.tees._token import TokenVerdict, require_issued_by
 from sealroom.x509_chain import VerifiedChain, public_key, verify_certificates
-from sealroom.x509_reader import Certificate, SignatureScheme, read_certificate
+from sealroom.x509_reader import Certificate, read_certificate
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["SPACE_ROOTS", "has_certificates", "verify_pki_token"]
 

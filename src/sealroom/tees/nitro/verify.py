@@ -13,7 +13,7 @@ from sealroom.tees._cose.algorithms import CoseAlg
 from sealroom.tees._cose.sign1 import verify_sign1
 from sealroom.tees.nitro.layout import NitroEvidence
 from sealroom.x509_chain import VerifiedChain, public_key, verify_chain
-from sealroom.x509_reader import SignatureScheme
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["NITRO_ROOTS", "VerifiedNitro", "verify"]
 

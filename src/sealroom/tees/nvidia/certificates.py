@@ -19,7 +19,8 @@ from sealroom.evidence import Collateral, TrustRoots, Validity
 from sealroom.pem import is_pem
 from sealroom.tees._remembered import Remembered
 from sealroom.x509_chain import public_key, require_aware, verify_certificates
-from sealroom.x509_reader import Certificate, SignatureScheme, read_certificates
+from sealroom.x509_reader import Certificate, read_certificates
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["NVIDIA_ROOTS", "DeviceIdentity", "verify_device"]
 

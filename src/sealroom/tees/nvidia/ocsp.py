@@ -23,7 +23,8 @@ from sealroom.tees.nvidia.ocsp_response import (
     read_response,
 )
 from sealroom.x509_chain import require_in_window, require_signed, verify_end_entity
-from sealroom.x509_reader import Certificate, SignatureScheme, read_certificate
+from sealroom.x509_reader import Certificate, read_certificate
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["OcspState", "OcspStatus", "answers_for", "state_of", "verify_ocsp"]
 

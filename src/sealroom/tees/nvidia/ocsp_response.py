@@ -25,7 +25,7 @@ from sealroom.der import (
     read_whole,
 )
 from sealroom.errors import MalformedError, UnverifiedError
-from sealroom.x509_reader import SignatureScheme, read_scheme
+from sealroom.x509_scheme import SignatureScheme, read_scheme
 
 __all__ = ["BY_NAME", "OcspResponse", "SingleAnswer", "bad_response", "forget", "read_reason", "read_response"]
 

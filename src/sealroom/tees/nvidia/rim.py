@@ -18,7 +18,8 @@ from sealroom.tees._remembered import Remembered
 from sealroom.tees.nvidia.rim_signature import RimSignature, holds, read_signature, reference_holds
 from sealroom.tees.nvidia.xml_tree import XmlElement, XmlShape, read_xml
 from sealroom.x509_chain import VerifiedChain, verify_certificates
-from sealroom.x509_reader import Certificate, SignatureScheme, read_der_certificate
+from sealroom.x509_reader import Certificate, read_der_certificate
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["RIM_ROOTS", "Rim", "VerifiedRim", "read_rim", "rim_certificates", "verify_rim"]
 

@@ -18,7 +18,8 @@ from sealroom.evidence import Collateral, TrustRoots, Validity
 from sealroom.tees.snp.layout import SigningKey
 from sealroom.tees.snp.tcb import PARTS, Product
 from sealroom.x509_chain import PublicKey, VerifiedChain, public_key, verify_chain, verify_crl
-from sealroom.x509_reader import Certificate, SignatureScheme, printable
+from sealroom.x509_reader import Certificate, printable
+from sealroom.x509_scheme import SignatureScheme
 
 __all__ = ["AMD_ROOTS", "Endorsement", "verify_endorsement"]
 
