@@ -10,6 +10,8 @@ import os
 import platform
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,16 @@ def _may(path: Path) -> bool:
     return os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0))
 
 
+def _import_fault(package: str) -> str:
+    """Why ``package`` can not be imported; empty: it can. In a process of its own, since it brings native code."""
+    command = [sys.executable, "-c", f"import {package}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - our own words
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return type(error).__name__
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it ended"])[-1][:120]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """How a machine is looked at: as it is, unless a test says otherwise."""
@@ -51,6 +63,7 @@ class Sight:
     landlock: Callable[[], int] = abi
     has_tool: Callable[[str], bool] = lambda name: shutil.which(name) is not None
     has_package: Callable[[str], bool] = lambda name: importlib.util.find_spec(name) is not None
+    import_fault: Callable[[str], str] = _import_fault
 
     def text(self, path: str) -> str:
         """What a file below the root says; nothing if it can not be read."""
@@ -138,6 +151,7 @@ def _process(sight: Sight) -> ProcessFacts:
         lockable=_lockable(sight.text("proc/self/limits")),
         swap=swap_in_use(sight.root / "proc/swaps"),
         engine=sight.has_package(_ENGINE),
+        engine_fault=sight.import_fault(_ENGINE) if sight.has_package(_ENGINE) else "",
     )
 
 

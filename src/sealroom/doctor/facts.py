@@ -137,6 +137,8 @@ class ProcessFacts:
     """Bytes of memory that it may lock; None: no limit."""
     swap: bool = True
     engine: bool = False
+    engine_fault: str = ""
+    """Why the engine that is installed can not be loaded; empty: it can."""
 
     @property
     def locks_anything(self) -> bool:

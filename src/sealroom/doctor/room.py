@@ -22,6 +22,10 @@ def room_findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _engine(process: ProcessFacts) -> Finding:
+    if process.engine_fault:
+        return missing("engine", f"llama.cpp is installed and can not be loaded: {process.engine_fault}",
+                       "install the library that is named; libgomp.so.1: apt-get install libgomp1",
+                       area=Area.ROOM)  # fmt: skip
     if process.engine:
         return ok("engine", "llama.cpp (xllamacpp) is installed", area=Area.ROOM)
     return missing("engine", "no engine is installed", 'pip install "sealroom[engine]"', area=Area.ROOM)

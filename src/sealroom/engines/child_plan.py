@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-__all__ = ["GO", "LONGEST_PLAN", "PLAN_WITHIN", "ChildPlan", "ParameterValue"]
+__all__ = ["GO", "LONGEST_PLAN", "NOT_LOADABLE", "PLAN_WITHIN", "ChildPlan", "ParameterValue"]
 
 GO = b"go"
+NOT_LOADABLE = "engine.not-loadable"
+"""How a child says that a library of the machine is missing."""
 """The supervisor's consent to open the model, given after it has looked at the child from outside."""
 LONGEST_PLAN = 1 << 16
 """Bytes."""

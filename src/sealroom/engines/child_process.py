@@ -12,15 +12,15 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sealroom.engines.base import EngineUnavailableError
-from sealroom.engines.child_plan import GO, ChildPlan
+from sealroom.engines.child_plan import GO, NOT_LOADABLE, ChildPlan
 from sealroom.engines.prepared_child import PreparedChild
 from sealroom.engines.sandbox import outside
 from sealroom.engines.sandbox.layers import Layer
-from sealroom.errors import MalformedError, RefusedError
+from sealroom.errors import MalformedError, RefusedError, SealroomError, UnavailableError
 
 __all__ = ["ChildProcess", "NoiseRing", "make_socket_directory", "remove_socket_directory"]
 
@@ -141,10 +141,7 @@ class ChildProcess:
         report: dict[str, object] = json.loads(line)
         if report.get("event") == wanted:
             return report
-        reason = str(report.get("reason"))
-        if reason.startswith("sandbox."):
-            raise RefusedError("sandbox.failed", "the engine could not be contained", got=reason)
-        raise MalformedError("engine.model-refused", "the engine does not take this model", got=reason)
+        raise failure_of(report)
 
     def _reap(self) -> None:
         self._process.wait()
@@ -175,3 +172,18 @@ def remove_socket_directory(directory: Path | str) -> None:
 
 def _words(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def failure_of(report: Mapping[str, object]) -> SealroomError:
+    """What a child's report of a failure means to whoever started it."""
+    reason = str(report.get("reason"))
+    if reason == NOT_LOADABLE:
+        return UnavailableError(
+            NOT_LOADABLE,
+            "the engine can not be loaded on this machine",
+            got=report.get("detail"),
+            hint="install the library that is named; libgomp.so.1: apt-get install libgomp1",
+        )
+    if reason.startswith("sandbox."):
+        return RefusedError("sandbox.failed", "the engine could not be contained", got=reason)
+    return MalformedError("engine.model-refused", "the engine does not take this model", got=reason)

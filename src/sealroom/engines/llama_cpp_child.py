@@ -18,7 +18,7 @@ import socket
 import sys
 from types import ModuleType
 
-from sealroom.engines.child_plan import GO, LONGEST_PLAN, PLAN_WITHIN, ChildPlan
+from sealroom.engines.child_plan import GO, LONGEST_PLAN, NOT_LOADABLE, PLAN_WITHIN, ChildPlan
 from sealroom.engines.sandbox import landlock, probes, process, seccomp
 from sealroom.engines.sandbox.landlock import Access, Grant
 from sealroom.engines.sandbox.layers import Layer
@@ -45,8 +45,11 @@ def main() -> int:
     os.dup2(_STDERR, _STDOUT)  # whatever the engine prints is noise
     try:
         process.ask_to_die_with_parent()
-        import xllamacpp  # noqa: PLC0415 - nothing that fails here may go untold
-
+        try:
+            import xllamacpp  # noqa: PLC0415 - nothing that fails here may go untold
+        except ImportError as error:  # nothing of the model's is here yet: these words are about a library
+            _report(reports, event="failed", reason=NOT_LOADABLE, detail=str(error)[:200])
+            return 1
         if (given := _plan_and_model()) is None:
             return 1
         plan, model = given

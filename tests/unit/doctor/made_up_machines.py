@@ -31,6 +31,7 @@ class MadeUp:
         self.switches: Callable[[], object] = dict
         self.landlock: Callable[[], int] = lambda: 6
         self.engine = True
+        self.engine_fault = ""
         self.file("proc/mounts", "sysfs /sys sysfs rw 0 0\nconfigfs /sys/kernel/config configfs rw 0 0\n")
         self.file("proc/self/status", f"Uid:\t0\t0\t0\t0\nCapEff:\t{ALL_CAPABILITIES}\nSeccomp:\t0\n")
         self.file("proc/self/limits", "Limit  Soft  Hard  Units\nMax locked memory  8388608  unlimited  bytes\n")
@@ -87,6 +88,7 @@ class MadeUp:
             landlock=self.landlock,
             has_tool=self.tools.__contains__,
             has_package=lambda _: self.engine,
+            import_fault=lambda _: self.engine_fault,
         )
 
     def diagnosis(self) -> Diagnosis:

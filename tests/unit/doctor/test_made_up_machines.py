@@ -144,6 +144,15 @@ def test_what_is_said_of_one_thing(kind: str, name: str, state: State, words: st
     assert words in f"{found.found} {found.mend}"
 
 
+def test_an_engine_that_can_not_be_loaded_is_not_called_installed(tmp_path: Path) -> None:
+    machine = MadeUp(tmp_path).cpu(EPYC)
+    machine.engine_fault = "ImportError: libgomp.so.1: cannot open shared object file"
+    found = finding(machine.diagnosis(), "engine")
+    assert found.state is State.MISSING
+    assert "libgomp.so.1" in found.found
+    assert "apt-get install libgomp1" in found.mend
+
+
 def test_without_configfs_an_older_kernel_is_asked_through_its_device(tmp_path: Path) -> None:
     machine = MadeUp(tmp_path).cpu(EPYC).file("dev/sev-guest").kernel("6.1.0-18-amd64")
     found = finding(machine.diagnosis(), "AMD SEV-SNP")
