@@ -55,7 +55,9 @@ def result(  # noqa: PLR0913 - one for each option
         list[str] | None, typer.Option(help="An attester that must be among those appraised; may be repeated.")
     ] = None,
     least: Annotated[Least, typer.Option(help="The status to accept, recomputed from the vector.")] = Least.AFFIRMING,
-    max_minutes: Annotated[int | None, typer.Option(min=1, help="How old it may be, whatever its own end.")] = None,
+    max_minutes: Annotated[
+        int | None, typer.Option(min=1, help="How old it may be, whatever its own end; a day if it has none.")
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Judge as of this time, such as 2026-11-23T12:00:00Z.")] = None,
     old_times: Annotated[
         bool, typer.Option("--old-times", help="Read times with a decimal point, as verifiers of 2023 write them.")

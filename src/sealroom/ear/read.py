@@ -20,6 +20,8 @@ from sealroom.tees._cose.sign1 import parse_sign1, verify_sign1
 __all__ = ["Wanted", "read_ear_cwt", "read_ear_jwt"]
 
 _SKEW = timedelta(seconds=60)
+_WITHOUT_END = timedelta(days=1)
+"""A result that never ends would be believed for ever: what is absent is no promise."""
 _CWT_TAG = 61
 _AUDIENCE, _ISSUER = ("aud", 3), ("iss", 1)
 
@@ -30,7 +32,10 @@ class Wanted:
 
     profiles: frozenset[str] = frozenset(PROFILES)
     max_age: timedelta | None = None
-    """How long after it was issued a result may be used, whatever its own ``exp``."""
+    """How long after it was issued a result may be used, whatever its own ``exp``.
+
+    None: until ``exp``; a day, if it has none.
+    """
     nonce: bytes | str | None = None
     """What this relying party sent to the verifier; bytes stand in JSON results as base64url without padding."""
     audience: str | None = None
@@ -125,9 +130,10 @@ def _require_time(ear: Ear, wanted: Wanted, at: datetime) -> None:
     if ear.expires_at is not None and at >= ear.expires_at:
         raise _unverified("expired", "the result has run out", at.isoformat(),
                           f"before {ear.expires_at.isoformat()}", hint="have it appraised anew")  # fmt: skip
-    if wanted.max_age is not None and at > _sum(ear.issued_at, wanted.max_age):
+    max_age = _WITHOUT_END if wanted.max_age is None and ear.expires_at is None else wanted.max_age
+    if max_age is not None and at > _sum(ear.issued_at, max_age):
         raise _unverified("too-old", "the result is older than is accepted here", ear.issued_at.isoformat(),
-                          f"at most {wanted.max_age} old", hint="have it appraised anew")  # fmt: skip
+                          f"at most {max_age} old", hint="have it appraised anew")  # fmt: skip
 
 
 def _sum(start: datetime, span: timedelta) -> datetime:

@@ -49,7 +49,8 @@ def wanted_by(case: VectorCase, claims: Mapping[str, Any], algorithms: Collectio
             found[member] = read(asked[name])
         except (TypeError, KeyError, ValueError, OverflowError):
             raise case.malformed(f"the policy's {name} is none") from None
-    return Wanted(algorithms=algorithms, **found)
+    # a vector names the time of its verdict; how old a result may be then, it asks for or leaves alone
+    return Wanted(algorithms=algorithms, **{"max_age": timedelta.max, **found})
 
 
 def _as_carried(nonce: str, carried: object) -> str | bytes:

@@ -88,6 +88,15 @@ def test_times():
         read(UNDERSCORES, at=AT.replace(tzinfo=None))
 
 
+def test_a_result_without_an_end_is_believed_for_a_day_and_no_longer_unless_that_is_asked():
+    old = UNDERSCORES | {"iat": NOW - 24 * 3600 - 1}
+    with pytest.raises(UnverifiedError, match=r"ear\.too-old"):
+        read(old)
+    assert read(old | {"iat": NOW - 24 * 3600})
+    assert read(old, max_age=timedelta(days=2))
+    assert read(old | {"exp": NOW + 1})
+
+
 def test_a_floating_time_is_refused_in_strict_mode_only():
     with pytest.raises(MalformedError, match=r"ear\.time-not-integer"):
         read(DOTS | {"iat": float(NOW)})
