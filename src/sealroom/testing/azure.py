@@ -10,7 +10,7 @@ the parts can be changed before it is signed: `SimulatedAzure.hcl`, `SimulatedAz
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -163,11 +163,6 @@ class SimulatedAzure:
             raise MisuseError("simulated.report-data", "Azure's vTPM takes fewer bytes than these",
                               got=len(report_data), expected=f"1 to {MAX_NONCE}")  # fmt: skip
         return self.evidence(self.form(report_data))
-
-    def with_tpm(self, tpm: SoftTpm) -> "SimulatedAzure":
-        """The same guest, with a vTPM that the report does not bind."""
-        return SimulatedAzure(machine=replace(self.machine), tpm=tpm, values=self._values,
-                              secure_boot=self.secure_boot, user_data=self.user_data)  # fmt: skip
 
     def _usual_collateral(self) -> Mapping[str, bytes]:
         platform = self.machine.platform
